@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
+from airflow_sfx.models.log.saves import Save
 from airflow_sfx.models.pin import ModelPin
 from airflow_sfx.models.record import ModelRecord
 from airflow_sfx.warehouse.pins.trained import TrainedVersion
@@ -42,24 +42,18 @@ class ModelVersion:
     record: ModelRecord | None = field(default=None, hash=False)
 
     @classmethod
-    def of(
-        cls,
-        pin: ModelPin,
-        entry: LedgerEntry,
-        record: ModelRecord | None,
-        aliases: Mapping[str, str],
-    ) -> ModelVersion:
-        """Return a version by the entry that saved it.
+    def of(cls, name: str, save: Save, aliases: Mapping[str, str]) -> ModelVersion:
+        """Return a version by its save.
 
         Args:
-            pin: The version.
-            entry: The entry of the log.
-            record: Its ``MODEL.json``, or None.
+            name: The model's name.
+            save: The save.
             aliases: The current version of each alias.
         """
-        mine = tuple(sorted(alias for alias, version in aliases.items() if version == pin.version))
+        mine = tuple(sorted(alias for alias, one in aliases.items() if one == save.version))
+        record, pin = save.record, ModelPin(name, save.version)
         metrics = record.metrics if record else {}
-        return cls(pin, entry.at, entry.producer, entry.reason, mine, metrics, record)
+        return cls(pin, save.at, save.producer, save.reason, mine, metrics, record)
 
 
 class ModelVersions(Rows[ModelVersion]):

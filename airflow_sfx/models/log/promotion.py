@@ -6,19 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch, SfxError
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.models.artifact.reader import FIRST_BYTES, read_first
 from airflow_sfx.models.log.listing import ModelVersion
+from airflow_sfx.models.log.saves import Save, SaveLog, with_records
 from airflow_sfx.models.pin import LATEST, ModelPin
-from airflow_sfx.models.record import ModelRecord, record_from
 from airflow_sfx.storage.base import ObjectStore
-from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.data_files import batch_files
-from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.pins.trained import saves_of
 from airflow_sfx.warehouse.table.table import Table
 
 
@@ -115,24 +110,16 @@ def saves(
     Raises:
         PartitionNotFound: There is no such model.
     """
-    ledger = Ledger(table)
-    head = ledger.head(LATEST)
-    if head.entry is None:
-        raise table.missing(LATEST)
-    found: dict[str, LedgerEntry] = {}
-    for entry in ledger.newest_first(LATEST, head):
-        if entry.batch_id and entry.origin == entry.sequence:
-            found[entry.batch_id] = entry  # the oldest entry of a version is its save
-        if limit is not None and len(found) > limit:
+    log = SaveLog(table)
+    found: dict[str, Save] = {}
+    for one in log.newest_first():
+        if limit is not None and sum(version > one.newest for version in found) >= limit:
             break
-    versions = sorted(found, reverse=True)[:limit]
-    records = map_concurrently(
-        lambda version: _record(table, ModelPin(name, version)), versions, table.store.concurrency
-    )
-    return [
-        ModelVersion.of(ModelPin(name, version), found[version], record, aliases)
-        for version, record in zip(versions, records, strict=True)
-    ]
+        found[one.version] = one  # the oldest entry of a version is its save
+    chosen = with_records(table, [found[one] for one in sorted(found, reverse=True)[:limit]])
+    if limit is None:
+        log.summarise({one.version: one.record for one in chosen})
+    return [ModelVersion.of(name, one, aliases) for one in chosen]
 
 
 def save_of(table: Table, pin: ModelPin, aliases: Mapping[str, str]) -> ModelVersion:
@@ -146,19 +133,13 @@ def save_of(table: Table, pin: ModelPin, aliases: Mapping[str, str]) -> ModelVer
     Raises:
         BatchNotFound: There is no such version.
     """
-    ledger = Ledger(table)
-    entries = ledger.newest_first(LATEST, ledger.head(LATEST))
-    save = saves_of(entries, [pin.version]).get(pin.version)
-    if save is None:
+    found: Save | None = None
+    for one in SaveLog(table).newest_first():
+        if one.newest < pin.version:
+            break
+        if one.version == pin.version:
+            found = replace(one, record=None)
+    if found is None:
         raise _no_version(table, pin.version)
-    return ModelVersion.of(pin, save, _record(table, pin), aliases)
-
-
-def _record(table: Table, pin: ModelPin) -> ModelRecord | None:
-    """Return the ``MODEL.json`` of a version; None if it cannot be read any more."""
-    path = f"{table.layout.batch_dir(LATEST, pin.version)}/{pin.name}-{pin.version}.zip"
-    try:
-        part = table.store.view_part(path, 0, FIRST_BYTES)
-        return None if part is None else record_from(read_first(part[0], str(pin)), str(pin))
-    except SfxError:
-        return None
+    (save,) = with_records(table, [found])
+    return ModelVersion.of(pin.name, save, aliases)

@@ -3,6 +3,7 @@
 What a dead process leaves at each step has no effect, and the next save of the same content goes
 on from there: the artifact and its manifest; the record of the content's digest; the holds of the
 training batches, which expire in a day until the version exists; and at last the entry of the log.
+A summary of earlier saves may follow, which nothing depends on.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import Record, decode, encode
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.models.build import Content, finish
+from airflow_sfx.models.log.saves import SaveLog
 from airflow_sfx.models.pin import LATEST, ModelPin
 from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
 from airflow_sfx.warehouse.batch.file_writer import FoundFile
@@ -31,6 +33,8 @@ from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 _UNTIL_SAVED = timedelta(days=1)
+_SUMMARISES_ONE_OF = 64
+"""One of how many saves writes the summaries that are due; the others make no request for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ def save_content(
     for one in held:
         if one.until is not None:
             registry.data.hold(one.pin, one.name, renew=True, reason=one.reason, producer=producer)
+    if int(content.digest, 16) % _SUMMARISES_ONE_OF == 0:
+        SaveLog(table).summarise()
     return pin
 
 
