@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench import history, memory, r_frames, scaling, scheduler, speed, stack
 from bench.components import rows
-from bench.models import diff
+from bench.models import diff, scale
 from bench.serving import measure as serving
 
 RESULTS = Path(__file__).parent / "results.json"
@@ -43,6 +43,8 @@ def main() -> None:
         "components": lambda folder: rows.talk_rows(folder, options.runs),
         "components-of-models": rows.corpus_sizes,
         "model-diff": lambda folder: diff.of_a_year(folder, min(options.runs, 3)),
+        "model-save": lambda folder: scale.of_a_save(folder, options.runs),
+        "models-many": lambda folder: scale.of_many(folder, options.runs),
         "serving": lambda folder: serving.beside_bare(folder, options.runs),
         "swaps": serving.swaps,
         "r": lambda folder: r_frames.in_r(folder, options.runs),

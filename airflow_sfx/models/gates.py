@@ -77,6 +77,8 @@ class Gates:
         candidate: Model,
         current: Mapping[str, float] | None,
         report: DriftReport | None = None,
+        *,
+        missing: Sequence[str] | None = None,
     ) -> list[str]:
         """Return why a version fails, a sentence for each gate; none if it passes.
 
@@ -84,13 +86,17 @@ class Gates:
             candidate: The version.
             current: The metrics of the version that it would replace, or None without one.
             report: How far current rows are from those of its training, or None.
+            missing: The parts of the gate's card that were stated neither at the save nor at a
+                promotion; None for those that were not stated at the save.
         """
         found = [*self._worse(candidate.metrics, current)]
-        missing = [part for part in self.card if part not in stated_parts(candidate.card)]
+        if missing is None:
+            missing = [part for part in self.card if part not in stated_parts(candidate.card)]
         if missing:
             found.append(
                 f"its card does not state {', '.join(missing)}, and must have"
-                f" {', '.join(self.card)}: pass card={{{missing[0]!r}: …}} when it is saved"
+                f" {', '.join(self.card)}: pass card={{{missing[0]!r}: …}} when it is saved, or"
+                " promoted to another alias"
             )
         if self.drift is not None and report is not None and report.drifted:
             found.append(_drifted(report, self.drift))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 import airflow_sfx as sfx
@@ -31,6 +35,7 @@ from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.pins.lineage import record_downstream
 from airflow_sfx.warehouse.table.log_only import LogOnlyMetastore
 from airflow_sfx.warehouse.table.table import Table
+from airflow_sfx.warehouse.warehouse import Warehouse
 
 _COUNT = 10_000
 _PINS = 10
@@ -41,16 +46,81 @@ _PRODUCER = Producer(dag_id="nightly", run_id="scheduled__2016-11-01", task_id="
 
 def of_many(folder: Path, runs: int) -> Iterator[dict[str, object]]:
     """Time lists of versions and of affected models, in memory and on the disk."""
-    for title, fill, ask in (
+    parts: Sequence[tuple[str, Callable[[Path], Any], Callable[[Any, Path], int]]] = (
         (f"model: {_COUNT:,} versions listed", _versions, _list_versions),
         (f"model: affected among {_COUNT:,} models of {_PINS} batches", _models, _affected),
-    ):
+    )
+    for title, fill, ask in parts:
         with tempfile.TemporaryDirectory(dir=_MEMORY) as memory:
             asked = fill(Path(memory) / "w")
             target = folder / ask.__name__
             shutil.copytree(Path(memory) / "w", target)
             places = {"memory": Path(memory) / "w", "disk": target}
             yield {title: {**_timed(places, partial(ask, asked), runs), "runs": runs}}
+
+
+def of_a_save(folder: Path, runs: int) -> dict[str, object]:
+    """Time saving a network of 5 MB, beside writing its file, in memory and on the disk."""
+    chance = np.random.default_rng(0)
+    rows = pd.DataFrame(chance.random((1000, 4)), columns=list("abcd"))
+    with tempfile.TemporaryDirectory(dir=_MEMORY) as memory:
+        found: dict[str, list[tuple[float, float, float]]] = {}
+        for name, root in (("memory", Path(memory)), ("disk", folder)):
+            warehouse = sfx.connect(f"embedded://{root}/w")
+            pin = warehouse.store_dataframe(rows, "air", "flights")
+            found[name] = [
+                _save_and_write(warehouse, pin, _network(chance), root / f"{run}.onnx")
+                for run in range(runs + 1)
+            ][1:]
+    return {
+        "model: save of 5 MB, beside writing its file": {
+            part: {
+                name: round(statistics.median(one[place] for one in spent), 3)
+                for name, spent in found.items()
+            }
+            for place, part in enumerate(("seconds", "processor, seconds", "file, seconds"))
+        }
+        | {"runs": runs}
+    }
+
+
+def _save_and_write(
+    warehouse: Warehouse, pin: BatchPin, content: bytes, file: Path
+) -> tuple[float, float, float]:
+    """Return the time of a save, its processor time, and the time of writing the file."""
+    begun = time.perf_counter()
+    with file.open("wb") as target:
+        target.write(content)
+        target.flush()
+        os.fsync(target.fileno())
+    written, processor = time.perf_counter(), time.process_time()
+    ModelRegistry(warehouse).save(content, "network", inputs={"train": pin})
+    done, used = time.perf_counter(), time.process_time() - processor
+    return done - written, used, written - begun
+
+
+def _network(chance: np.random.Generator) -> bytes:
+    """Return an ONNX graph of three layers with random weights."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    sizes = (4, 1280, 1024, 1)
+    weights = [
+        numpy_helper.from_array(chance.standard_normal(shape).astype("f4"), f"w{place}")
+        for place, shape in enumerate(pairwise(sizes))
+    ]
+    ends = ["X", "h1", "h2", "y"]
+    nodes = [
+        helper.make_node("MatMul", [ends[place], f"w{place}"], [ends[place + 1]])
+        for place in range(len(weights))
+    ]
+    number = onnx.TensorProto.FLOAT
+    takes = helper.make_tensor_value_info("X", number, [None, sizes[0]])
+    gives = helper.make_tensor_value_info("y", number, [None, 1])
+    graph = helper.make_graph(nodes, "network", [takes], [gives], weights)
+    opset = [helper.make_opsetid("", 17)]
+    content: bytes = helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+    return content
 
 
 def _timed(

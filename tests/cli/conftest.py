@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import pty
 import re
 import subprocess
 import sys
@@ -34,6 +35,26 @@ def speaks_python(message: str) -> str:
 
 Sfx = Callable[..., subprocess.CompletedProcess]
 SOLD = pd.DataFrame({"item": ["hat", "shoe"], "price": [19.5, 80.0]})
+
+
+def on_a_terminal(
+    warehouse: sfx.Warehouse, answer: bytes, *arguments: str
+) -> subprocess.CompletedProcess:
+    """Run the command in a terminal, with answers to its questions."""
+    master, terminal = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "airflow_sfx.cli", *arguments],
+        env={**os.environ, "SFX_WAREHOUSE": warehouse.uri, "TERM": "xterm", "COLUMNS": "200"},
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        os.close(terminal)
+        os.write(master, answer)
+        out, told = process.communicate(timeout=120)
+        os.close(master)
+    return subprocess.CompletedProcess(arguments, process.returncode, out, told)
 
 
 @pytest.fixture

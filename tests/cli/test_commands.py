@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 import airflow_sfx as sfx
-from tests.cli.conftest import SOLD
+from tests.cli.conftest import SOLD, on_a_terminal
 from tests.docs.pages import ROOT, blocks
 
 TABLE, DAY = "sales.sold_items", "20161031"
@@ -205,26 +205,6 @@ def test_undo_of_a_run_is_refused_with_all_that_is_in_the_way_and_tells_of_dropp
     assert done.returncode == 0, done.stderr
     assert "skipped: the metastore of the warehouse" in done.stdout
     assert done.stdout.count("rolled back") == 2
-
-
-def on_a_terminal(
-    warehouse: sfx.Warehouse, answer: bytes, *arguments: str
-) -> subprocess.CompletedProcess:
-    """Run the command in a terminal, with answers to its questions."""
-    master, terminal = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "airflow_sfx.cli", *arguments],
-        env={**os.environ, "SFX_WAREHOUSE": warehouse.uri, "TERM": "xterm", "COLUMNS": "200"},
-        stdin=terminal,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        os.close(terminal)
-        os.write(master, answer)
-        out, told = process.communicate(timeout=120)
-        os.close(master)
-    return subprocess.CompletedProcess(arguments, process.returncode, out, told)
 
 
 def test_what_undoing_a_run_would_do_is_shown_before_it_asks(warehouse) -> None:

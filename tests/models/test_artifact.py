@@ -6,13 +6,15 @@ import io
 import subprocess
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from airflow_sfx.core.errors import ModelRefused
 from airflow_sfx.models.artifact.reader import read_artifact, read_first
-from airflow_sfx.models.artifact.writer import write_artifact
+from airflow_sfx.models.artifact.writer import _strategy, write_artifact
 from tests.models.hostile import GOOD, hostile_artifacts
 
 READ = """
@@ -44,6 +46,17 @@ def test_the_same_content_has_the_same_bytes() -> None:
     other_order = dict(sorted(GOOD.items(), reverse=True))
     assert write_artifact(GOOD) == write_artifact(other_order)
     assert read_artifact(write_artifact(GOOD), "x") == GOOD
+
+
+def test_large_weights_are_packed_without_a_search_and_as_small() -> None:
+    chance = np.random.default_rng(0)
+    weights = chance.standard_normal(600_000).astype("f4").tobytes()
+    trees = b"".join(b"%d,%d;" % (n % 97, n % 31) for n in range(400_000))
+    for content, searched in ((weights, False), (trees, True)):
+        packed = write_artifact({**GOOD, "model/components/weights.packed": content})
+        assert read_artifact(packed, "x")["model/components/weights.packed"] == content
+        assert len(packed) < len(zlib.compress(content, 9)) * 1.01 + 4000
+        assert _strategy(content) == (zlib.Z_DEFAULT_STRATEGY if searched else zlib.Z_HUFFMAN_ONLY)
 
 
 def test_any_unzip_reads_it() -> None:

@@ -13,6 +13,7 @@ import airflow_sfx as sfx
 from airflow_sfx.cli.main import app
 from airflow_sfx.models.flavours.coefficients import Coefficients
 from airflow_sfx.models.registry import ModelRegistry
+from tests.cli.conftest import on_a_terminal
 
 FRAME = pd.DataFrame({"distance": [1400.0, 200.0, 740.0], "delay": [28.0, 4.0, 15.0]})
 
@@ -36,6 +37,27 @@ def saved(warehouse: sfx.Warehouse, tmp_path: Path, slope: float) -> str:
     words = ("--input", "train=air.flights/20161031", "--metric", f"mae={slope}", "--json")
     done = run(warehouse, "save", str(file), "delays", *words, "--target", "delay")
     return str(json.loads(done.stdout)["version"])
+
+
+def test_a_promotion_on_a_terminal_asks_for_what_the_card_lacks(warehouse, tmp_path) -> None:
+    pin = sfx.models.ModelPin("delays", saved(warehouse, tmp_path, 0.02))
+    words = ("model", "promote", "delays", pin.version, "--card", "owner=Ada")
+    refused = on_a_terminal(warehouse, b"plan gates\n\nfog\n", *words)
+    assert refused.returncode == 1
+    assert "does not state limits" in refused.stderr
+    models = ModelRegistry(warehouse)
+    assert models.aliases("delays") == {"latest": pin.version}
+    done = on_a_terminal(warehouse, b"plan gates\nland\nfog\n", *words)
+    assert done.returncode == 0, done.stderr
+    for part in ("purpose", "limits", "risks"):
+        assert f"{part} (Enter to leave it out)" in done.stderr
+    assert "owner (Enter" not in done.stderr
+    assert models.missing_card_parts(pin) == []
+    assert "### Risks" not in models.card(pin)
+    for title, text in (("Purpose", "plan gates"), ("Limits", "land"), ("Owner", "Ada")):
+        assert f"### {title}\n\n{text}\n" in models.card(pin)
+    again = on_a_terminal(warehouse, b"", *words[:4], "--to", "candidate")
+    assert (again.returncode, "Enter to leave it out" in again.stderr) == (0, False)
 
 
 def test_a_model_is_saved_promoted_shown_and_rolled_back(warehouse, tmp_path) -> None:

@@ -33,6 +33,8 @@ TIME, DATE = 0, (1 << 5) | 1
 """1980-01-01 00:00:00, the earliest that a zip file can say."""
 STORE, DEFLATE = 0, 8
 _LEVEL = 9
+_LARGE, _SAMPLE, _GAIN = 1 << 20, 64 << 10, 0.98
+"""From which size an entry is sampled, how much of it, and what repetitions have to save."""
 
 
 def write_artifact(entries: Mapping[str, bytes], where: str = "the artifact") -> bytes:
@@ -81,6 +83,25 @@ def _packed(name: str, content: bytes) -> tuple[int, bytes]:
     """Return the method and the bytes that are smallest; nothing that is compressed already."""
     if name.endswith(STORED):
         return STORE, content
-    deflater = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    packed = deflater.compress(content) + deflater.flush()
+    packed = _deflated(content, _strategy(content))
     return (DEFLATE, packed) if len(packed) < len(content) else (STORE, content)
+
+
+def _strategy(content: bytes) -> int:
+    """Return how to deflate: weights repeat nothing, and are not searched for repetitions."""
+    if len(content) < _LARGE:
+        return zlib.Z_DEFAULT_STRATEGY
+    middle = len(content) // 2
+    sample = content[middle : middle + _SAMPLE]
+    searched, unsearched = (
+        len(_deflated(sample, one)) for one in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_HUFFMAN_ONLY)
+    )
+    gains = searched < _GAIN * unsearched
+    return zlib.Z_DEFAULT_STRATEGY if gains else zlib.Z_HUFFMAN_ONLY
+
+
+def _deflated(content: bytes, strategy: int) -> bytes:
+    deflater = zlib.compressobj(
+        _LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, zlib.DEF_MEM_LEVEL, strategy
+    )
+    return deflater.compress(content) + deflater.flush()

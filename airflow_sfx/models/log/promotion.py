@@ -113,8 +113,12 @@ def saves(
     log = SaveLog(table)
     found: dict[str, Save] = {}
     for one in log.newest_first():
-        if limit is not None and sum(version > one.newest for version in found) >= limit:
-            break
+        if (
+            limit is not None
+            and len(found) >= limit
+            and sum(version > one.newest for version in found) >= limit
+        ):
+            break  # what is below was saved before all of these
         found[one.version] = one  # the oldest entry of a version is its save
     chosen = with_records(table, [found[one] for one in sorted(found, reverse=True)[:limit]])
     if limit is None:

@@ -1,4 +1,4 @@
-"""The saves of a model, newest first: from its log and artifacts, or from summaries of them.
+"""The saves of a model, newest first, from its log or from summaries of it.
 
 A summary has the saves among `SIZE` entries of the log, so that a list of all versions reads few
 objects. It is an object that is written once: by a process that lists all versions and, now and

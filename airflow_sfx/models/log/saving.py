@@ -8,12 +8,13 @@ A summary of earlier saves may follow, which nothing depends on.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.errors import InvalidName, SfxError
 from airflow_sfx.core.manifest import DataFile
 from airflow_sfx.core.paths import CONTENT
 from airflow_sfx.core.pin import BatchPin
@@ -88,7 +89,8 @@ def save_content(
         if one.until is not None:
             registry.data.hold(one.pin, one.name, renew=True, reason=one.reason, producer=producer)
     if int(content.digest, 16) % _SUMMARISES_ONE_OF == 0:
-        SaveLog(table).summarise()
+        with contextlib.suppress(SfxError, OSError):  # the version is saved
+            SaveLog(table).summarise()
     return pin
 
 

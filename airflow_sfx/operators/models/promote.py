@@ -36,7 +36,8 @@ class PromoteModelOperator(ModelChangeOperator, BaseOperator):
         higher_is_better: Metrics of which more is better, each with how much less than that of the
             alias's version is accepted: ``{"auc": 0.01}``.
         lower_is_better: Metrics of which less is better, each with how much more is accepted.
-        card: The parts of the card that people must have written, such as ``["owner"]``.
+        card: The parts of the card that people must have written, at the save or at an earlier
+            promotion, such as ``["owner"]``.
         drift_on: A pin whose rows must not have drifted from those of the training (templated).
         drift: From which index or distance on they have; see `airflow_sfx.models.drift`.
         trust: What code may run, for a model without a portable scorer.
@@ -121,7 +122,13 @@ class PromoteModelOperator(ModelChangeOperator, BaseOperator):
         current = _current(registry, pin.name, alias)
         candidate = registry.load(pin, native=bool(self.trust), trust=self.trust)
         metrics = self._metrics_of(registry, current)
-        failures = self.gates.failures(candidate, metrics, self._drift_of(registry, pin))
+        required = self.gates.card
+        failures = self.gates.failures(
+            candidate,
+            metrics,
+            self._drift_of(registry, pin),
+            missing=registry.missing_card_parts(pin, required) if required else (),
+        )
         refuse_failed(pin, alias, failures)
         registry.promote(
             pin.name,

@@ -7,8 +7,11 @@ import copy
 import pandas as pd
 import pytest
 
-from airflow_sfx import BatchPin, InvalidName
+import airflow_sfx as sfx
+from airflow_sfx import BatchPin, CheckFailed, InvalidName
+from airflow_sfx.models.flavours.coefficients import Coefficients
 from airflow_sfx.models.pin import ModelPin
+from airflow_sfx.models.registry import ModelRegistry
 from airflow_sfx.operators.models.training import inputs_by_role, passed_on, returned_parts
 
 
@@ -100,3 +103,18 @@ def test_an_edited_xcom_with_the_pin_of_another_model_is_refused():
         running.model = ModelPin("others", "20161101002256")
         with pytest.raises(InvalidName, match=r"holds a pin of models.others, .* models.delays"):
             refuse_foreign_pin(running, {}, "model")
+
+
+def test_the_gate_of_the_card_counts_what_was_stated_at_promotions(tmp_path, monkeypatch) -> None:
+    from airflow_sfx.operators import PromoteModelOperator
+
+    uri = f"embedded://{tmp_path}/warehouse"
+    monkeypatch.setenv("SFX_WAREHOUSE", uri)
+    models = ModelRegistry(sfx.connect(uri))
+    rows = pd.DataFrame({"distance": [1.0, 2.0]})
+    saved = models.save(Coefficients({"distance": 0.5}), "delays", example=rows)
+    models.promote("delays", saved, to="candidate", card={"owner": "Ada"})
+    promote = PromoteModelOperator(task_id="promote", model="delays", card=["owner", "risks"])
+    with pytest.raises(CheckFailed, match=r"does not state risks, and must have owner, risks"):
+        promote.run({})
+    assert "production" not in models.aliases("delays")

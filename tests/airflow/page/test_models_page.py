@@ -69,8 +69,14 @@ def test_a_model_that_got_worse_is_found_compared_and_rolled_back(story, as_user
     expect(dialog.get_by_role("row", name=f"now {good} mae 4.25")).to_be_visible()
     expect(dialog.get_by_role("row", name=f"then {bad} mae 31")).to_be_visible()
     dialog.get_by_role("textbox", name="Reason").fill("nightly")
+    for part in ("Purpose", "Ethical risks and known failures"):  # the others were stated
+        dialog.get_by_role("textbox", name=part).fill(f"told on the page: {part}")
+    picture(page, "promote")
     dialog.get_by_role("button", name="Promote", exact=True).click()
     expect(page.get_by_role("status")).to_have_text(f"Promoted: {bad}.")
+    assert "### Purpose\n\ntold on the page: Purpose\n\nBy op," in story.models.card(
+        f"{NAME}@production"
+    )
     plot = page.get_by_role("group", name="mae; move with the arrow keys")
     said = f"mae from {story.versions[0].version} to {bad}; {bad}: 31, latest, production"
     expect(plot.get_by_role("img", name=said)).to_be_visible()
@@ -105,7 +111,8 @@ def test_a_model_that_got_worse_is_found_compared_and_rolled_back(story, as_user
 
 def test_a_version_shows_its_card_and_what_became_of_its_batches(story, as_user) -> None:
     bad = story.versions[2]
-    story.models.promote(NAME, bad, to="audited", card={"risks": "told at the promotion"})
+    said = {"purpose": "shown", "risks": "told at the promotion"}
+    story.models.promote(NAME, bad, to="audited", card=said)
     story.warehouse.store_dataframe(
         pd.DataFrame({"distance": [1.0], "delay": [1.0]}), "modelled", "flights", [DAYS[2]]
     )
@@ -145,6 +152,39 @@ def test_a_viewer_promotes_nothing_and_another_person_may_be_faster(story, clien
         gone = viewer.get(f"{path}/version", params={"version": "20010101000000"})
         assert gone.status_code == 404
     assert story.models.aliases(NAME)["candidate"] == first.version
+
+
+def test_a_card_that_is_not_complete_is_asked_for_or_left_out_on_purpose(
+    story, as_user, client
+) -> None:
+    pin = story.models.save(
+        sfx.models.Coefficients({"distance": 5.0}), "page_card", inputs={"train": story.pins[0]}
+    )
+    story.models.promote("page_card", pin, to="candidate", card={"owner": "Ada", "limits": "land"})
+    page = go(as_user("op"), f"#/version/page_card/{pin.version}")
+    page.get_by_role("button", name="Promote…").click()
+    dialog = page.get_by_role("dialog")
+    asked = dialog.get_by_role("group", name="Its card does not state").get_by_role("textbox")
+    expect(asked).to_have_count(2)
+    promote = dialog.get_by_role("button", name="Promote", exact=True)
+    promote.click()
+    expect(dialog).to_be_visible()  # the empty parts are required
+    dialog.get_by_role("textbox", name="Purpose").fill("plan gates")
+    dialog.get_by_role("checkbox", name="Promote it without what is left empty").check()
+    promote.click()
+    expect(page.get_by_role("status")).to_have_text(f"Promoted: {pin.version}.")
+    card = page.get_by_role("region", name="Card")
+    for text in ("plan gates", "Without risks: by op, who promoted it to production"):
+        expect(card.get_by_text(text)).to_be_visible()
+    assert story.models.missing_card_parts(pin) == ["risks"]
+    body = {"alias": "other", "version": pin.version, "expected": None, "complete": True}
+    with client("op", **HEADER) as op:
+        refused = op.post("models/page_card/promote", json=body)
+        assert (refused.status_code, "does not state risks" in refused.text) == (409, True)
+        unknown = op.post("models/page_card/promote", json={**body, "card": {"ower": "Ada"}})
+        assert unknown.status_code == 400
+    assert "other" not in story.models.aliases("page_card")
+    assert page.faults == []
 
 
 def test_a_damaged_version_is_shown_and_not_promoted(story, as_user, client) -> None:

@@ -49,6 +49,16 @@ def test_a_version_passes_or_is_told_the_value_the_rule_and_the_remedy(
     assert all(text in failures[0] for text in said)
 
 
+def test_what_was_stated_at_a_promotion_passes_the_gate_of_the_card(
+    saved: Model, models: ModelRegistry
+) -> None:
+    pin = sfx.models.ModelPin(saved.name, saved.version)
+    models.promote("delays", pin, to="candidate", card={"limits": "land"})
+    gates = Gates(card=["owner", "limits", "risks"])
+    (failure,) = gates.failures(saved, None, missing=models.missing_card_parts(pin, gates.card))
+    assert "does not state risks, and must have owner, limits, risks" in failure
+
+
 def test_all_gates_that_fail_are_named_at_once(saved: Model) -> None:
     gates = Gates({"auc": 0.0}, {"mae": 0.0}, ["purpose"])
     failures = gates.failures(saved, {"auc": 0.9, "mae": 1.0})

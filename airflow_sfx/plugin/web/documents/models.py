@@ -151,6 +151,7 @@ class ModelVersionDocument(VersionDocument):
         bytes: The size of its artifact.
         inputs: The batches that it was trained on, by role.
         card: Its card, as Markdown: columns, parameters, and what people said.
+        missing_card_parts: The titles of the required parts of a card that were not stated yet.
         problem: Why its artifact was not read; empty if it was.
     """
 
@@ -159,6 +160,7 @@ class ModelVersionDocument(VersionDocument):
     bytes: int
     inputs: list[InputDocument]
     card: str
+    missing_card_parts: dict[str, str]
     problem: str
 
 

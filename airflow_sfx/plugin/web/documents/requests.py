@@ -6,12 +6,16 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from airflow_sfx.models.describe.card import PARTS
 from airflow_sfx.plugin.web.documents.history import UndoDocument
 from airflow_sfx.plugin.web.documents.tables import MAX_NAME
 from airflow_sfx.warehouse.undo.scope import Attempt
 
 MAX_ANNOUNCED = 100
 """Greatest number of partitions of an announcement."""
+
+MAX_CARD_PART = 10_000
+"""Greatest number of characters of a part of a card."""
 
 OF_ATTEMPT = "`last`: only what the last attempt of the run changed."
 
@@ -121,9 +125,17 @@ class Promote(AliasRequest):
         expected: The version that the requester saw the alias have, or null for none.
         reason: The reason, recorded in the history.
         version: The version.
+        card: What is said of it now, by part of the card.
+        complete: Whether to reject it if its card lacks a required part; false to record what it
+            lacks, null not to look.
     """
 
     version: str = Field(max_length=MAX_NAME)
+    card: dict[
+        Annotated[str, StringConstraints(max_length=MAX_NAME)],
+        Annotated[str, StringConstraints(max_length=MAX_CARD_PART)],
+    ] = Field(default_factory=dict, max_length=len(PARTS))
+    complete: bool | None = None
 
 
 class RollbackAlias(AliasRequest):

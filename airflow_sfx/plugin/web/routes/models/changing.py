@@ -40,6 +40,8 @@ def promote(model: ModelName, body: Promote, producer: Author) -> dict[str, Any]
         to=body.alias,
         reason=body.reason,
         expected=body.expected,
+        card=body.card,
+        complete=body.complete,
         producer=producer,
     )
     return _changed(body.alias, promoted)

@@ -8,6 +8,8 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from airflow_sfx.core.errors import SfxError
 from airflow_sfx.core.table import identifier
+from airflow_sfx.models.describe.card import TITLES
+from airflow_sfx.models.log.cards import missing_parts, statements, with_statements
 from airflow_sfx.models.log.listing import ModelVersion
 from airflow_sfx.models.log.promotion import save_of
 from airflow_sfx.models.pin import LATEST, ModelPin
@@ -121,8 +123,16 @@ def _artifact(table: Table, pin: ModelPin) -> dict[str, Any]:
     try:
         found = artifact(table, pin, f"sfx model show {pin} --card")
         inputs = [trained_on(one.role, one.pin, one.rows) for one in found.input_batches]
-        card, problem = registry().card(pin), ""
+        said = statements(table, pin.version)
+        card, problem = with_statements(found.card, said), ""
+        missing = {part: TITLES[part] for part in missing_parts(found.card, said)}
     except SfxError as error:
         inputs = [trained_on("", one, None) for one in manifest.inputs]
-        card, problem = "", str(error)
-    return {"bytes": manifest.bytes, "inputs": inputs, "card": card, "problem": problem}
+        card, problem, missing = "", str(error), {}
+    return {
+        "bytes": manifest.bytes,
+        "inputs": inputs,
+        "card": card,
+        "missing_card_parts": missing,
+        "problem": problem,
+    }

@@ -34,6 +34,7 @@ export async function promote(name, version) {
       place.replaceChildren(change(now, old, version, wanted));
   };
   await show();
+  const card = missingParts(wanted.missing_card_parts);
   confirm({
     question: `Promote ${name}/${version}?`,
     verb: "Promote",
@@ -46,6 +47,7 @@ export async function promote(name, version) {
       ),
       place,
       trainedOnWhatEnded(wanted),
+      card.fields,
     ],
     note: GOLDEN,
     act: (reason) =>
@@ -54,9 +56,40 @@ export async function promote(name, version) {
         alias: alias.value,
         expected: current.get(alias.value) ?? null,
         reason,
+        ...card.given(),
       }),
     success: `Promoted: ${version}.`,
   });
+}
+
+// Asks for the parts of the card that are not stated. A person may promote without them, which is
+// recorded.
+function missingParts(titles) {
+  const texts = Object.keys(titles).map((part) =>
+    h("textarea", { name: part, rows: 2, maxlength: 10000, required: true }),
+  );
+  const without = h("input", {
+    type: "checkbox",
+    name: "without",
+    onchange: () => {
+      for (const one of texts) one.required = !without.checked;
+    },
+  });
+  const given = () => ({
+    card: Object.fromEntries(
+      texts.filter((one) => one.value.trim()).map((one) => [one.name, one.value]),
+    ),
+    complete: !without.checked,
+  });
+  if (!texts.length) return { fields: null, given };
+  const fields = h(
+    "fieldset",
+    {},
+    h("legend", {}, "Its card does not state"),
+    texts.map((one) => h("label", {}, titles[one.name], one)),
+    h("label", { class: "choice" }, without, " Promote it without what is left empty"),
+  );
+  return { fields, given };
 }
 
 // Opens the dialog that rolls an alias back to a version. The current version may be damaged: that
