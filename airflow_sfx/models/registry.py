@@ -66,8 +66,8 @@ class ModelRegistry(ModelExports, ModelQuestions):
         it exists. A model whose content is that of an earlier version is that version again.
 
         Args:
-            model: A fitted estimator of scikit-learn, xgboost or lightgbm, an ONNX model,
-                `Coefficients`, or a `FunctionModel`.
+            model: A fitted estimator of scikit-learn, xgboost or lightgbm, a linear model or trees
+                of Spark ML, an ONNX model, `Coefficients`, or a `FunctionModel`.
             name: The model's name.
             inputs: The pins of its batches by role: ``train``, and others such as ``test``.
             target: The column that it predicts.

@@ -12,6 +12,7 @@ from airflow_sfx.models.flavours.lightgbm import LightgbmFlavour
 from airflow_sfx.models.flavours.onnx import OnnxFlavour
 from airflow_sfx.models.flavours.r import RFlavour
 from airflow_sfx.models.flavours.sklearn import SklearnFlavour
+from airflow_sfx.models.flavours.spark.flavour import SparkFlavour
 from airflow_sfx.models.flavours.xgboost import XgboostFlavour
 
 _FLAVOURS: tuple[type[Flavour], ...] = (
@@ -21,6 +22,7 @@ _FLAVOURS: tuple[type[Flavour], ...] = (
     LightgbmFlavour,
     OnnxFlavour,
     RFlavour,
+    SparkFlavour,
     SklearnFlavour,
 )
 """The flavours; estimators of xgboost and lightgbm are also estimators of scikit-learn."""

@@ -12,6 +12,7 @@ from airflow_sfx import BatchPin, CheckFailed, InvalidName
 from airflow_sfx.models.flavours.coefficients import Coefficients
 from airflow_sfx.models.pin import ModelPin
 from airflow_sfx.models.registry import ModelRegistry
+from airflow_sfx.operators.models.train import TrainModelOperator
 from airflow_sfx.operators.models.training import inputs_by_role, passed_on, returned_parts
 
 
@@ -118,3 +119,14 @@ def test_the_gate_of_the_card_counts_what_was_stated_at_promotions(tmp_path, mon
     with pytest.raises(CheckFailed, match=r"does not state risks, and must have owner, risks"):
         promote.run({})
     assert "production" not in models.aliases("delays")
+
+
+def test_a_precision_that_is_not_one_is_refused_before_the_function_runs():
+    operator = TrainModelOperator(
+        task_id="fit",
+        name="delays",
+        python_callable=lambda: pytest.fail("the function ran"),
+        precision="float16",
+    )
+    with pytest.raises(InvalidName, match="precision='float16' is not a precision"):
+        operator.run({})

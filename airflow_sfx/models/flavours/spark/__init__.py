@@ -1,0 +1,1 @@
+"""Spark ML: linear models and trees, read once, and scored without Spark."""
