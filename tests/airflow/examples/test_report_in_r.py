@@ -24,7 +24,7 @@ def test_a_script_in_r_reads_a_pin_and_is_recorded_as_the_task(airflow) -> None:
         }
     )
     read = airflow.warehouse.store_dataframe(
-        flights, "nyc", "flights", ["20140101"], partition_keys=["date"]
+        flights, "nyc", "flights", ["20140101"], partition_keys=["date"], evolve="any"
     )
     run = airflow.succeed("report_in_r", conf={"day": "20140101"})
     pin = airflow.warehouse.pin("nyc", "report_in_r", ["20140101"])
