@@ -39,6 +39,7 @@ from airflow_sfx.warehouse.warehouse import Warehouse
 
 _COUNT = 10_000
 _PINS = 10
+_DAYS = [f"201611{day + 1:02d}" for day in range(_PINS)]
 _MEMORY = "/dev/shm"
 _FIRST = datetime(2016, 11, 1, tzinfo=UTC)
 _PRODUCER = Producer(dag_id="nightly", run_id="scheduled__2016-11-01", task_id="train", host="w1")
@@ -150,7 +151,9 @@ def _list_versions(_: object, root: Path) -> int:
     return len(_registry(root).versions("delays", limit=None))
 
 
-def _affected(pin: BatchPin, root: Path) -> int:
+def _affected(batch_id: str, root: Path) -> int:
+    location = f"{sfx.connect(f'embedded://{root}').store.uri}/air.db/flights"
+    pin = BatchPin("air", "flights", location, ((_DAYS[0], batch_id),))
     return len(_registry(root).affected(pin))
 
 
@@ -174,19 +177,18 @@ def _versions(root: Path) -> None:
         entry = _append(table, version, entry)
 
 
-def _models(root: Path) -> BatchPin:
-    """Write models that were each trained on ten batches, and return one of the batches."""
+def _models(root: Path) -> str:
+    """Write models that were each trained on ten batches, and return the ID of the first."""
     warehouse = sfx.connect(f"embedded://{root}")
     frame = pd.DataFrame({"distance": [1400.0, 200.0]})
-    days = [f"201611{day + 1:02d}" for day in range(_PINS)]
-    pins = [warehouse.store_dataframe(frame, "air", "flights", [day]) for day in days]
+    pins = [warehouse.store_dataframe(frame, "air", "flights", [day]) for day in _DAYS]
     version = f"{datetime.now(UTC):%Y%m%d%H%M%S}"
     for number in range(_COUNT):
         table = _table(root, f"delays_{number}")
         record_downstream(table.store, pins, table.pin({LATEST: version}), _PRODUCER)
         table.store.put_if_absent(f"{table.layout.root}/{CONTENT}/{number:064x}.json", b"{}")
         _append(table, version, None)
-    return pins[0]
+    return pins[0].batch_id
 
 
 def _table(root: Path, name: str) -> Table:
