@@ -2551,10 +2551,11 @@ class Warehouse:
         """
         from airflow_sfx.warehouse.integrity.verify import verify_pin
 
+        table = self._table_of(pin)
         self._refuse_model(
             pin.database, pin.table, "verified as a table", f"use `sfx model verify {pin.table}`"
         )
-        return verify_pin(self._table_of(pin), pin)
+        return verify_pin(table, pin)
 
     def inconsistencies(self, pin: BatchPin) -> list[str]:
         """List what is not visible yet of a pin's batches.
