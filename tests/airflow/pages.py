@@ -27,6 +27,7 @@ BOTTOM = """
   return ends.length && location.pathname.includes("/sfx/") ? Math.ceil(Math.max(...ends)) : 1e9;
 }
 """
+expect.set_options(timeout=15_000)  # a busy machine takes longer than the usual five seconds
 PICTURES = os.environ.get("SFX_PICTURES")
 """A folder for pictures of the pages; `tools/pictures.py` draws those of the docs."""
 
