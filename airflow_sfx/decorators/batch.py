@@ -75,16 +75,49 @@ def batch_task(
         raise TypeError(
             '@task.batch needs the table that it writes: @task.batch(table="database.table")'
         )
+    outlet = table if kwargs.get("publish", True) else None
+    return one_output_task(
+        BatchDecoratedOperator,
+        python_callable,
+        {**kwargs, "table": table},
+        multiple_outputs=multiple_outputs,
+        output="@task.batch has one output, the pin of its batch",
+        outlet=outlet,
+    )
+
+
+def one_output_task(
+    operator: type[DecoratedOperator],
+    python_callable: Callable[..., Any] | None,
+    arguments: dict[str, Any],
+    *,
+    multiple_outputs: bool | None,
+    output: str,
+    outlet: str | None,
+) -> TaskDecorator:
+    """Make a function a task that has one output, a pin.
+
+    Args:
+        operator: The operator of the task.
+        python_callable: The function, or None.
+        arguments: Those of the operator.
+        multiple_outputs: What the caller asked for.
+        output: Which task has which output, for the error.
+        outlet: The table whose asset the task updates, or None.
+
+    Returns:
+        The decorator.
+
+    Raises:
+        TypeError: ``multiple_outputs`` is set.
+    """
     if multiple_outputs:
-        raise TypeError(
-            "@task.batch has one output, the pin of its batch: leave multiple_outputs out"
-        )
-    if kwargs.get("publish", True):  # also for mapped tasks, whose operator is made when they run
-        add_outlet(kwargs, table)
+        raise TypeError(f"{output}: leave multiple_outputs out")
+    if outlet is not None:  # also for mapped tasks, whose operator is made when they run
+        add_outlet(arguments, outlet)
     return task_decorator_factory(
         python_callable=python_callable,
         multiple_outputs=False,
-        decorated_operator_class=BatchDecoratedOperator,
-        table=table,
-        **kwargs,
+        decorated_operator_class=operator,
+        **arguments,
     )

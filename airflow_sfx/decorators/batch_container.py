@@ -6,10 +6,10 @@ import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
+from airflow.sdk.bases.decorator import DecoratedOperator
 
-from airflow_sfx.assets.events import add_outlet
 from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.decorators.batch import one_output_task
 from airflow_sfx.hooks.nested_pins import pins_in
 from airflow_sfx.operators.container import ContainerBatchOperator
 
@@ -128,16 +128,12 @@ def batch_container_task(
                 f"@task.batch_container calls its function, whose arguments are all that it gets:"
                 f" leave {name} out, or use ContainerBatchOperator"
             )
-    if multiple_outputs:
-        raise TypeError(
-            "@task.batch_container has one output, the pin of its batch: leave multiple_outputs out"
-        )
-    if kwargs.get("publish", True):  # also for mapped tasks, whose operator is made when they run
-        add_outlet(kwargs, table)
-    return task_decorator_factory(
-        python_callable=python_callable,
-        multiple_outputs=False,
-        decorated_operator_class=ContainerDecoratedOperator,
-        table=table,
-        **kwargs,
+    outlet = table if kwargs.get("publish", True) else None
+    return one_output_task(
+        ContainerDecoratedOperator,
+        python_callable,
+        {**kwargs, "table": table},
+        multiple_outputs=multiple_outputs,
+        output="@task.batch_container has one output, the pin of its batch",
+        outlet=outlet,
     )

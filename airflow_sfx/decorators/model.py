@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.bases.decorator import DecoratedOperator, task_decorator_factory
+from airflow.sdk.bases.decorator import DecoratedOperator
 
-from airflow_sfx.assets.events import add_outlet
+from airflow_sfx.decorators.batch import one_output_task
 from airflow_sfx.hooks.pin_guard import table_of_model
 from airflow_sfx.operators.models.train import TrainModelOperator
 from airflow_sfx.operators.models.training import passed_on
@@ -78,17 +78,11 @@ def model_task(
     """
     if name is None:
         raise TypeError('@task.model needs the name of the model: @task.model(name="delays")')
-    if multiple_outputs:
-        raise TypeError(
-            "@task.model has one output, the pin of its version: leave multiple_outputs out"
-        )
-    table = table_of_model(name)
-    if table is not None:  # also for mapped tasks, whose operator is made when they run
-        add_outlet(kwargs, table)
-    return task_decorator_factory(
-        python_callable=python_callable,
-        multiple_outputs=False,
-        decorated_operator_class=ModelDecoratedOperator,
-        name=name,
-        **kwargs,
+    return one_output_task(
+        ModelDecoratedOperator,
+        python_callable,
+        {**kwargs, "name": name},
+        multiple_outputs=multiple_outputs,
+        output="@task.model has one output, the pin of its version",
+        outlet=table_of_model(name),
     )
