@@ -251,6 +251,17 @@ def test_an_address_that_is_none_is_told(story, as_user) -> None:
     assert page.faults == []
 
 
+def test_an_answer_that_ends_early_is_told_and_is_no_empty_one(story, as_user) -> None:
+    page = as_user()
+    page.route("**/api/tables?*", lambda route: route.fulfill(body='{"tables": ['))
+    go(page, "#/tables")
+    expect(page.get_by_role("alert")).to_contain_text("Airflow's answer cannot be read")
+    page.unroute("**/api/tables?*")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Tables")
+    assert page.faults == []
+
+
 def test_text_from_data_is_text(story, as_user) -> None:
     page = go(as_user(), "#/partition/story.hostile/")
     expect(page.get_by_text("<script>alert(1)</script>")).to_be_visible()

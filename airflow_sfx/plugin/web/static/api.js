@@ -45,7 +45,11 @@ async function send(path, options) {
 }
 
 async function bodyOf(response) {
-  const body = await response.json().catch(() => ({}));
+  const body = await response.json().catch((error) => {
+    if (!response.ok) return {}; // a proxy's refusal
+    if (error.name === "AbortError") throw error;
+    throw new Error(`Airflow's answer cannot be read: ${error.message}`);
+  });
   if (response.ok) return body;
   const refusal = { 401: "you are not logged in", 403: "your role does not permit this" }[
     response.status
