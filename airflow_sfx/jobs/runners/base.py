@@ -20,6 +20,8 @@ PREFIX = "sfx-"
 CREDENTIALS = "AWS_SHARED_CREDENTIALS_FILE"
 JOB_FOLDER = "/run/sfx"
 """Where a container has ``job.json``."""
+KEYS_INSIDE = f"{JOB_FOLDER}/credentials"
+"""Where a container has its file of AWS credentials."""
 
 KILLED, NOT_FOUND, NOT_EXECUTABLE = 137, 127, 126
 """Exit codes, as shells have them: SIGKILL, no such command, a command that cannot be run."""

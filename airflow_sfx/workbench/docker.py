@@ -1,0 +1,245 @@
+"""Workbenches as containers of a Docker daemon, which its labels describe."""
+
+from __future__ import annotations
+
+import socket
+from datetime import datetime
+from typing import Any, ClassVar
+
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.jobs.runners.base import CREDENTIALS, KEYS_INSIDE, PREFIX
+from airflow_sfx.jobs.runners.daemon import (
+    Daemon,
+    confined,
+    directory_of,
+    not_started,
+    owner_of,
+    status_of,
+)
+from airflow_sfx.jobs.runners.docker import DockerOptions
+from airflow_sfx.workbench.runner import WorkbenchRunner, limited, reason_of, state_of
+from airflow_sfx.workbench.workbench import HOME_INSIDE, INSIDE_PORT, Order, Workbench
+
+LABEL = "airflow_sfx.workbench"
+"""The label of each workbench's container; its value is the ID. Others begin with it and a dot."""
+_GRACE_SECONDS = 5
+_PROCESSES = 4096
+_HOME_IN_MEMORY = "rw,exec,nosuid,nodev,size=1g,mode=1777"
+_HOST = "host"
+
+
+class DockerWorkbenches(WorkbenchRunner):
+    """Runs workbenches in containers of a Docker daemon.
+
+    Args:
+        options: The options of the daemon, as those of jobs.
+        bind: The address of the machine at which workbenches listen.
+    """
+
+    name: ClassVar[str] = "docker"
+
+    def __init__(self, options: DockerOptions, bind: str) -> None:
+        if options.network == "none":
+            raise InvalidName("a workbench without a network cannot be reached: name another")
+        self._options, self._bind = options, bind
+        self._daemon = Daemon(options.url)
+
+    @property
+    def sees_homes(self) -> bool:
+        """Whether the daemon is on this machine."""
+        return self._daemon.url.startswith("unix://")
+
+    def start(self, order: Order) -> None:
+        """Start the container of a workbench; one that does not start is removed."""
+        with self._daemon.reached():
+            image = self._image(order.image)
+            command = _command_of(image)
+            if not command:
+                raise not_started(order.image, "", "exec: no such file or directory")
+            try:
+                container = self._daemon.client.containers.create(
+                    image.id, **self._settings(order, command)
+                )
+            except self._daemon.errors.APIError as error:
+                raise not_started(order.image, command[0], error) from error
+            try:
+                container.start()
+            except self._daemon.errors.APIError as error:
+                container.remove(v=True, force=True)
+                raise not_started(order.image, command[0], error) from error
+
+    def all(self, *, measure: bool = True) -> list[Workbench]:
+        """Return the workbenches of the daemon."""
+        with self._daemon.reached():
+            containers = self._daemon.client.containers.list(
+                all=True, filters={"label": LABEL}, ignore_removed=True
+            )
+            return [self._described(one, measure=measure) for one in containers]
+
+    def token(self, workbench_id: str) -> str:
+        """Return the token, from the container's variables."""
+        with self._daemon.reached():
+            container = self._find(workbench_id)
+        variables = container.attrs["Config"]["Env"] if container is not None else ()
+        found = [one.partition("=")[2] for one in variables if one.startswith("JUPYTER_TOKEN=")]
+        return str(found[0]) if found else ""
+
+    def log(self, workbench_id: str, lines: int) -> list[str]:
+        """Return the last lines of the container's output."""
+        with self._daemon.reached():
+            container = self._find(workbench_id)
+            return [] if container is None else self._daemon.log_of(container, lines)
+
+    def stop(self, workbench_id: str) -> None:
+        """Stop the container, and remove it."""
+        with self._daemon.reached():
+            container = self._find(workbench_id)
+            if container is None:
+                return
+            try:
+                if container.status != "exited":
+                    container.stop(timeout=_GRACE_SECONDS)
+                container.remove(v=True, force=True)
+            except self._daemon.errors.NotFound:  # another process was first
+                return
+
+    def _find(self, workbench_id: str) -> Any:
+        container = self._daemon.find(_name(workbench_id))
+        is_one = container is not None and container.labels.get(LABEL) == workbench_id
+        return container if is_one else None
+
+    def _image(self, name: str) -> Any:
+        try:
+            return self._daemon.client.images.get(name)
+        except self._daemon.errors.ImageNotFound:
+            return self._daemon.pull(name)
+
+    def _settings(self, order: Order, command: list[str]) -> dict[str, Any]:
+        options = self._options
+        confinement = confined(order.memory, order.cpus, read_only=options.read_only)
+        volumes, environment = list(options.volumes), {}
+        if options.credentials:
+            volumes.append(f"{options.credentials}:{KEYS_INSIDE}:ro")
+            environment[CREDENTIALS] = KEYS_INSIDE
+        directory = directory_of(order.warehouse)
+        if directory:
+            volumes.append(f"{directory}:{directory}")
+        user = options.user or order.user or _not_root(owner_of(directory))
+        if order.home:
+            mount = self._daemon.mount(order.home, HOME_INSIDE)
+            confinement["mounts"] = [mount]
+        else:
+            confinement["tmpfs"][HOME_INSIDE] = _HOME_IN_MEMORY
+        network, host, port = self._network(order)
+        return {
+            **confinement,
+            **network,
+            "name": _name(order.id),
+            "labels": _labels(order, port),
+            "entrypoint": limited(order.seconds(), command),
+            "environment": {**environment, **order.variables(host, port or INSIDE_PORT)},
+            "volumes": volumes,
+            "working_dir": options.workdir or HOME_INSIDE,
+            "user": user,
+            "init": True,
+            "pids_limit": _PROCESSES,
+        }
+
+    def _network(self, order: Order) -> tuple[dict[str, Any], str, int]:
+        """Return settings of the network, and where to listen; port 0 if the daemon chooses it."""
+        if self._options.network == _HOST:
+            port = _free_port(self._bind, order.taken)
+            return {"network_mode": _HOST}, self._bind, port
+        published = {f"{INSIDE_PORT}/tcp": (self._bind, None)}
+        named = {"network": self._options.network} if self._options.network else {}
+        return {"ports": published, **named}, "0.0.0.0", 0  # noqa: S104  in the container
+
+    def _described(self, container: Any, *, measure: bool) -> Workbench:
+        labels, status = container.labels, status_of(container)
+        label = {
+            name: labels.get(f"{LABEL}.{name}", "")
+            for name in ("owner", "image", "memory", "cpus", "started", "ends", "home", "port")
+        }
+        started, ends = (datetime.fromisoformat(label[name]) for name in ("started", "ends"))
+        host, port = self._bind, int(label["port"]) or _published(container)
+        running = container.status == "running"
+        return Workbench(
+            id=labels[LABEL],
+            owner=label["owner"],
+            image=label["image"],
+            state=(state_of(started, host, port) if status.is_running else "ended"),
+            memory=int(label["memory"]),
+            cpus=float(label["cpus"]),
+            started=started,
+            ends=ends,
+            memory_used=self._memory_of(container) if running and measure else None,
+            home=label["home"],
+            host=host if status.is_running else "",
+            port=port if status.is_running else 0,
+            reason=""
+            if status.is_running
+            else reason_of(
+                status.exit_code,
+                status.reason,
+                out_of_memory=status.out_of_memory,
+                over=status.exit_code == _TIME_OVER,
+            ),
+        )
+
+    def _memory_of(self, container: Any) -> int | None:
+        """Return the memory that a container uses, without the cache of files."""
+        try:
+            found = container.stats(stream=False, one_shot=True)["memory_stats"]
+        except self._daemon.errors.APIError:  # it has ended since it was listed
+            return None
+        detail = found.get("stats", {})
+        cache = detail.get("total_inactive_file", detail.get("inactive_file", 0))
+        return int(found["usage"]) - int(cache) if "usage" in found else None
+
+
+_TIME_OVER = 124
+"""The exit code of `timeout` whose command took too long."""
+
+
+def _name(workbench_id: str) -> str:
+    return f"{PREFIX}workbench-{workbench_id}"
+
+
+def _labels(order: Order, port: int) -> dict[str, str]:
+    """Return the labels of a container: all that describes a workbench but its token."""
+    found = {
+        "owner": order.owner,
+        "image": order.image,
+        "memory": str(order.memory),
+        "cpus": f"{order.cpus:g}",
+        "started": order.started.isoformat(),
+        "ends": order.ends.isoformat(),
+        "home": order.home,
+        "port": str(port),
+    }
+    return {LABEL: order.id, **{f"{LABEL}.{name}": value for name, value in found.items()}}
+
+
+def _command_of(image: Any) -> list[str]:
+    config = image.attrs["Config"]
+    return [*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())]
+
+
+def _free_port(address: str, taken: frozenset[int]) -> int:
+    """Return a port at which nothing listens now, and which no other workbench has."""
+    while True:
+        with socket.create_server((address, 0)) as server:
+            port = int(server.getsockname()[1])
+        if port not in taken:
+            return port
+
+
+def _published(container: Any) -> int:
+    ports = container.attrs["NetworkSettings"]["Ports"] or {}
+    for one in ports.get(f"{INSIDE_PORT}/tcp") or ():
+        return int(one["HostPort"])
+    return 0
+
+
+def _not_root(user: str | None) -> str | None:
+    return None if user is None or user.startswith("0:") else user
