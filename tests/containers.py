@@ -1,4 +1,4 @@
-"""A real Docker daemon and the image `core`, shared by all test processes of a machine.
+"""A real Docker daemon and the images `core` and `lab`, shared by all test processes of a machine.
 
 The daemon's folder stays between runs, so that images are built once. Who uses it holds a lock,
 which the system releases when a process dies: the last one stops the daemon.
@@ -57,12 +57,23 @@ def docker_engine(docker_daemon, monkeypatch) -> str:
 @pytest.fixture(scope="session")
 def core_image(docker_daemon) -> str:
     """The image ``core`` of these sources."""
+    return _built("core", docker_daemon)
+
+
+@pytest.fixture(scope="session")
+def lab_image(docker_daemon) -> str:
+    """The image ``lab`` of these sources: JupyterLab, Python and R, with both packages."""
+    return _built("lab", docker_daemon)
+
+
+def _built(name: str, daemon: str) -> str:
+    """Build an image, unless this machine has it."""
     tag = _digest()
     with _alone("build.lock"), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOCKER_HOST", docker_daemon)
-        if not _docker("images", "--quiet", f"sfx-core:{tag}").stdout.strip():
-            images.build(["core"], tag)
-    return f"sfx-core:{tag}"
+        patch.setenv("DOCKER_HOST", daemon)
+        if not _docker("images", "--quiet", f"sfx-{name}:{tag}").stdout.strip():
+            images.build([name], tag)
+    return f"sfx-{name}:{tag}"
 
 
 def _start() -> None:
@@ -121,9 +132,9 @@ def _alone(name: str = "start.lock") -> Iterator[None]:
 
 
 def _digest() -> str:
-    """A digest of what the image is made of."""
+    """A digest of what the images are made of."""
     found = hashlib.sha256()
-    for folder in ("airflow_sfx", "docker"):
+    for folder in ("airflow_sfx", "docker", "r"):
         for path in sorted((images.ROOT / folder).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 found.update(str(path.relative_to(images.ROOT)).encode() + path.read_bytes())

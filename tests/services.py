@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -17,6 +18,12 @@ from airflow_sfx.stack.hive_metastore import java_program, spark_settings
 from airflow_sfx.storage.s3 import S3Store
 
 _VISIBLE_WITHIN_SECONDS = 0.3
+
+
+def free_port() -> int:
+    """Return a port on which nothing listens now."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return found.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

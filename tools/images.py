@@ -1,6 +1,6 @@
 """Build the images of ``docker/`` that this machine can build.
 
-    python tools/images.py [--base-image debian:bookworm-slim] [--tag latest] [base core job]
+    python tools/images.py [--base-image debian:bookworm-slim] [--tag latest] [base core …]
 
 Without ``--base-image``, Debian is made by debootstrap, which needs root and no registry, once per
 machine. The site's certificates, of ``/usr/local/share/ca-certificates``, and pip's index go into
@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-IMAGES = {"base": None, "core": "base", "job": "base"}
+IMAGES = {"base": None, "core": "base", "job": "base", "lab": "base"}
 """The images, with that below each, in the order in which they are built."""
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "airflow-sfx"
 DEBIAN, SUITE = "sfx-debian:bookworm", "bookworm"
@@ -52,6 +52,7 @@ def build(names: list[str], tag: str, base_image: str = "") -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         context = Path(folder)
         shutil.copytree(ROOT / "docker", context, dirs_exist_ok=True)
+        shutil.copytree(ROOT / "r", context / "r")
         _wheel(context / "dist")
         for name, below in IMAGES.items():
             if name in wanted:
@@ -168,8 +169,11 @@ def _build_one(context: Path, name: str, image: str, beneath: str) -> None:
     netrc = Path.home() / ".netrc"
     if name != "base" and netrc.exists():
         options += ["--secret", f"id=netrc,src={netrc}"]
-    file = str(context / name / "Dockerfile")
-    _docker("build", "--network=host", "--tag", image, "--file", file, *options, str(context))
+    file = context / name / "Dockerfile"
+    if not file.exists():
+        file = context / "Dockerfile"
+        options += ["--target", name]
+    _docker("build", "--network=host", "--tag", image, "--file", str(file), *options, str(context))
 
 
 def _site_certificates() -> str:

@@ -64,7 +64,10 @@ def test_core_has_what_the_library_imports_and_nothing_more() -> None:
     assert unused == set(), "nothing imports some of docker/requirements/core.in"
 
 
-@pytest.mark.parametrize("image", ["core", "job"])
+LOCKS = sorted(path.stem for path in (ROOT / "docker/requirements").glob("*.in"))
+
+
+@pytest.mark.parametrize("image", LOCKS)
 def test_requirements_are_those_of_setup_cfg_locked_with_hashes(image: str) -> None:
     parser = configparser.ConfigParser()
     parser.read(ROOT / "setup.cfg")
@@ -81,11 +84,28 @@ def test_requirements_are_those_of_setup_cfg_locked_with_hashes(image: str) -> N
         assert "--hash=sha256:" in block, block[:80]
 
 
+@pytest.mark.parametrize("image", LOCKS)
+def test_an_image_has_the_versions_of_the_image_below_it(image: str) -> None:
+    text = (ROOT / f"docker/requirements/{image}.in").read_text()
+    locked = requirements(f"{image}.txt")
+    for below in re.findall(r"^-c (\S+)", text, re.MULTILINE):
+        for name, line in requirements(below).items():
+            assert locked.get(name, line) == line, f"{image}.txt has another version than {below}"
+
+
 def test_the_dockerfiles_name_no_site() -> None:
-    for image in IMAGES:
-        text = (ROOT / f"docker/{image}/Dockerfile").read_text()
-        assert re.findall(r"^FROM (\S+)", text, re.MULTILINE)[-1] == "${BASE_IMAGE}"
+    for path in (ROOT / "docker").rglob("Dockerfile"):
+        text = path.read_text()
+        stages = {"${BASE_IMAGE}", *re.findall(r"^FROM \S+ AS (\S+)", text, re.MULTILINE)}
+        assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) <= stages
         assert set(re.findall(r"https?://[^\s\"]+", text)) <= {"https://pypi.org/simple"}
+
+
+def test_each_image_has_a_dockerfile() -> None:
+    shared = (ROOT / "docker/Dockerfile").read_text()
+    for image in IMAGES:
+        of_its_own = (ROOT / "docker" / image / "Dockerfile").exists()
+        assert of_its_own != (f" AS {image}\n" in shared), image
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import doctest
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT, blocks, run_sessions
+from tests.services import free_port
 
 PAGE = ROOT / "docs/serving.md"
 
@@ -23,11 +23,6 @@ def home(tmp_path, monkeypatch) -> Path:
     monkeypatch.delenv("SFX_WAREHOUSE", raising=False)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     return tmp_path
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
 
 
 def test_the_page_of_serving_runs_as_shown(home: Path) -> None:
