@@ -129,7 +129,7 @@ def scheduler(open_folders):
     )
     # A test kills the scheduler, so its tasks must be found soon.
     often = {"AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10"}
-    users = {"admin": "admin", "viewer": "viewer", "op": "op"}
+    users = {"admin": "admin", "viewer": "viewer", "op": "op", "user": "user", "../eve <b>": "user"}
     with local_airflow(
         home / "home", dags, airflow_environment(home, dags) | often, users
     ) as running:

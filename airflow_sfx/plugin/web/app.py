@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exception_handlers import http_exception_handler
-from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 from airflow_sfx._version import __version__
@@ -26,6 +26,7 @@ from airflow_sfx.core.errors import (
     TableNotFound,
     WarehouseUnavailable,
 )
+from airflow_sfx.jobs.runners.base import RunnerUnavailable
 from airflow_sfx.plugin.web.cache import snapshots
 from airflow_sfx.plugin.web.comparison_queue import TooManyComparisons
 from airflow_sfx.plugin.web.documents.tables import Problem, described
@@ -48,7 +49,13 @@ from airflow_sfx.plugin.web.routes.models import (
     comparing as comparing_models,
     reading as reading_models,
 )
+from airflow_sfx.plugin.web.routes.workbenches import (
+    changing as changing_workbenches,
+    reading as reading_workbenches,
+)
 from airflow_sfx.plugin.web.security import READ_ACCESS
+from airflow_sfx.plugin.web.workbench_settings import are_set_up
+from airflow_sfx.workbench.errors import WorkbenchNotFound, WorkbenchRefused
 
 _STATUS: dict[type[SfxError], int] = {
     InvalidName: 400,
@@ -60,16 +67,20 @@ _STATUS: dict[type[SfxError], int] = {
     ForeignChange: 409,
     ModelRefused: 409,
     WarehouseUnavailable: 503,
+    WorkbenchRefused: 403,
+    WorkbenchNotFound: 404,
+    RunnerUnavailable: 503,
 }
 _PROBLEMS = {
     400: "Invalid request",
     404: "Not found",
     409: "Conflict with a change made meanwhile, or a model that was refused",
     500: "Damaged data",
-    503: "Warehouse unavailable",
+    503: "Warehouse unavailable, or what runs workbenches",
 }
 RETRY_SECONDS = 5
 """``Retry-After`` of responses to requests that waited too long."""
+_OF_WORKBENCHES = ' data-workbenches="shown"'
 _STATIC = Path(__file__).parent / "static"
 _POLICY = (
     "default-src 'self'; img-src 'self' data:; frame-ancestors 'self'; base-uri 'none'; form-action"
@@ -94,7 +105,7 @@ def create_app() -> FastAPI:
     )
     problems: dict[int | str, dict[str, Any]] = {
         401: {"description": "Not logged in"},
-        403: {"description": "Not permitted"},
+        403: {"description": "Not permitted, or a workbench that was refused"},
         **{status: {"model": Problem, "description": text} for status, text in _PROBLEMS.items()},
     }
     for router in (
@@ -117,6 +128,8 @@ def create_app() -> FastAPI:
         announce.changing,
         holds.changing,
         changing_models.router,
+        reading_workbenches.router,
+        changing_workbenches.router,
     ):
         app.include_router(router, prefix="/api", responses=problems)
     app.add_exception_handler(SfxError, _problem)
@@ -124,7 +137,7 @@ def create_app() -> FastAPI:
     app.add_exception_handler(HTTPException, _redirect_to_login)
     app.middleware("http")(_with_security_headers)
     app.get("/openapi.json", dependencies=READ_ACCESS, include_in_schema=False)(_description)
-    app.get("/", dependencies=READ_ACCESS, include_in_schema=False, response_class=FileResponse)(
+    app.get("/", dependencies=READ_ACCESS, include_in_schema=False, response_class=HTMLResponse)(
         _page
     )
     app.mount("/static", StaticFiles(directory=_STATIC))
@@ -151,9 +164,14 @@ def _description(request: Request) -> dict[str, Any]:
     }
 
 
-def _page() -> FileResponse:
-    """Return the page, which holds no data."""
-    return FileResponse(_STATIC / "index.html")
+def _page() -> str:
+    """Return the page, which holds no data, but says whether there are workbenches."""
+    return _document() if are_set_up() else _document().replace(_OF_WORKBENCHES, "")
+
+
+@cache
+def _document() -> str:
+    return (_STATIC / "index.html").read_text(encoding="utf-8")
 
 
 async def _with_security_headers(

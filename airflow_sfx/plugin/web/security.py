@@ -11,10 +11,11 @@ import threading
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from functools import cache, partial, wraps
-from typing import ParamSpec, TypeVar
+from typing import Annotated, ParamSpec, TypeVar
 from urllib.parse import urlsplit
 
-from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+from airflow.api_fastapi.app import get_auth_manager
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView, DagAccessEntity
 from airflow.api_fastapi.core_api.security import (
     GetUserDep,
     requires_access_asset,
@@ -82,6 +83,28 @@ def require_same_origin(request: Request) -> None:
 def author(user: GetUserDep) -> Producer:
     """Return the logged-in user as the producer of a change."""
     return Producer(user=user.get_name(), host=socket.gethostname())
+
+
+def may_run_code(user: GetUserDep) -> bool:
+    """Return whether a user may start DAG runs: the role ``user`` and those above it."""
+    return get_auth_manager().is_authorized_dag(
+        method="POST", access_entity=DagAccessEntity.RUN, user=user
+    )
+
+
+def may_manage_others(user: GetUserDep) -> bool:
+    """Return whether a user may change connections: the role ``op`` and those above it."""
+    return get_auth_manager().is_authorized_connection(method="PUT", user=user)
+
+
+def require_code_access(allowed: Annotated[bool, Depends(may_run_code)]) -> None:
+    """Reject a user who may not start DAG runs.
+
+    Raises:
+        HTTPException: 403: the role does not permit it.
+    """
+    if not allowed:
+        raise HTTPException(403, "a workbench needs the permission to start DAG runs")
 
 
 WRITE_ACCESS = [Depends(require_same_origin), Depends(requires_access_asset("POST"))]

@@ -90,6 +90,7 @@ def views(warehouse: sfx.Warehouse) -> dict[str, str]:
         "an alias": "#/alias/all_delays/production",
         "a version": f"#/version/all_delays/{versions[0]}",
         "two versions": f"#/compare/all_delays/{'/'.join(versions)}",
+        "workbenches, not set up": "#/workbenches",
         "nothing": "#/table/all.gone",
     }
 

@@ -30,6 +30,8 @@ CHANGES = [
     ("commits/rollback", {"table": "shop.items", "commit": "2013-01-01/1-9f", "expected": []}),
     (f"{MODEL}/promote", {"alias": "production", "version": "20130101000000", "expected": None}),
     (f"{MODEL}/rollback", {"alias": "production", "expected": "20130101000000"}),
+    ("workbenches/start", {"image": None}),
+    *((f"workbenches/{name}", {"id": "0123456789ab"}) for name in ("open", "stop")),
 ]
 READS = [
     "tables",
@@ -42,6 +44,7 @@ READS = [
     "changes",
     *("stale", "holds"),
     "night",
+    *("workbenches", "workbenches/log"),
     *("models", MODEL, *(f"{MODEL}/{name}" for name in ("history", "version", "diff"))),
     *("runs", "runs/undo", "backfills", "backfills/undo", "commits", "commits/undo"),
 ]
@@ -154,6 +157,16 @@ def test_a_viewer_looks_and_changes_nothing(shop, client) -> None:
         for path, body in CHANGES:
             assert viewer.post(path, json=body).status_code == 403
     assert shop.pin("shop", "items") == before
+
+
+def test_no_workbench_is_there_unless_the_administrator_has_set_workbenches_up(client) -> None:
+    with client("admin", **HEADER) as admin:
+        told = admin.get("workbenches").json()
+        assert (told["limits"], told["may_start"], told["workbenches"]) == (None, False, [])
+        assert "set SFX_WORKBENCH_RUNNER" in told["missing"]
+        answer = admin.post("workbenches/start", json={"image": None})
+        assert (answer.status_code, answer.json()["message"]) == (404, told["missing"])
+        assert "data-workbenches" not in admin.get("../").text
 
 
 def test_a_page_of_another_site_changes_nothing(scheduler, shop, client) -> None:

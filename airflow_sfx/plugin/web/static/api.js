@@ -31,6 +31,22 @@ export async function getComplete(path, query) {
   }
 }
 
+// Requests again after each pause, as long as the view is shown and its tab is in front, and hands
+// over the response or the error.
+export async function poll(path, pause, answered) {
+  const view = currentView;
+  for (;;) {
+    await new Promise((resume) => setTimeout(resume, pause));
+    if (view.signal.aborted) return;
+    if (document.hidden) continue;
+    try {
+      answered(await get(path), null);
+    } catch (error) {
+      if (!view.signal.aborted) answered(null, error);
+    }
+  }
+}
+
 export async function post(path, body) {
   const headers = { "Content-Type": "application/json", "X-SFX-Request": "page" };
   return bodyOf(await send(`api/${path}`, { method: "POST", headers, body: JSON.stringify(body) }));

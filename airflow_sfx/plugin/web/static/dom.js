@@ -143,6 +143,14 @@ export function airflow(text, path) {
   );
 }
 
+// Opens an address of another server in a new tab. Airflow's frame opens none, so a link of the page
+// around it is followed.
+export function openTab(url) {
+  const anchor = window.parent.document.createElement("a");
+  Object.assign(anchor, { href: url, target: "_blank", rel: "noopener noreferrer" });
+  anchor.click();
+}
+
 const backfillLink = (dagId, id) => link(`backfill ${id}`, "backfill", dagId, id);
 
 export function who(producer) {

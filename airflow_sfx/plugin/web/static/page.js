@@ -20,6 +20,7 @@ import { stale } from "./views/stale.js";
 import { table } from "./views/table.js";
 import { tables } from "./views/tables.js";
 import { backfill, commit, run } from "./views/unit.js";
+import { workbenches } from "./views/workbenches.js";
 import { copyLink } from "./widgets/copy.js";
 
 const VIEWS = {
@@ -39,8 +40,10 @@ const VIEWS = {
   alias,
   version,
   compare,
+  workbenches,
 };
 const ALONE = ["night", "tables", "models", "changes", "stale", "holds"];
+if (document.documentElement.dataset.workbenches) ALONE.push("workbenches");
 const OF_A_TABLE = ["table", "partition", "batch", "diff"];
 const OF_A_MODEL = ["model", "alias", "version", "compare"];
 

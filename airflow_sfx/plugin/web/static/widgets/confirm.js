@@ -18,7 +18,8 @@ export async function attempt(action) {
 const NOTE = "No data is deleted, and you can undo this in the same way.";
 
 // Opens the dialog: `details` are shown below the question, `act` makes the change with the reason
-// given, and `success` is the message after it.
+// given, and `success` is the message after it. No reason is asked for if `recorded`, which says
+// where it goes, is null.
 export function confirm({
   question,
   verb,
@@ -30,6 +31,7 @@ export function confirm({
   recorded = "in the history",
 }) {
   const dialog = document.getElementById("dialog");
+  const asked = possible && recorded !== null;
   const reason = h("input", {
     name: "reason",
     maxlength: 2000,
@@ -43,7 +45,7 @@ export function confirm({
     h("h2", { id: "question" }, question),
     details,
     h("p", {}, note),
-    possible ? reason : null,
+    asked ? reason : null,
     h(
       "p",
       { class: "actions" },
@@ -65,5 +67,5 @@ export function confirm({
   };
   dialog.returnValue = "no";
   dialog.showModal();
-  if (possible) reason.focus();
+  if (asked) reason.focus();
 }

@@ -1,0 +1,1 @@
+"""Routes of workbenches: list, log, start, open and stop them."""
