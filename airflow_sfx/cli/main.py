@@ -32,6 +32,7 @@ from airflow_sfx.cli.commands import (
     stack,
     staged,
     tables,
+    workbench,
 )
 from airflow_sfx.cli.commands.changes import audit, night, rollback
 from airflow_sfx.cli.commands.lifecycle import announce, ends, lineage
@@ -121,6 +122,7 @@ _FAMILIES = (
     components,
     serve,
     job,
+    workbench,
     session,
     stack,
     init,

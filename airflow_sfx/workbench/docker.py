@@ -24,7 +24,9 @@ LABEL = "airflow_sfx.workbench"
 """The label of each workbench's container; its value is the ID. Others begin with it and a dot."""
 _GRACE_SECONDS = 5
 _PROCESSES = 4096
-_HOME_IN_MEMORY = "rw,exec,nosuid,nodev,size=1g,mode=1777"
+_HOME_IN_MEMORY = "rw,exec,nosuid,nodev,size=1g"
+_UNNAMED = "65534:65534"
+"""The user of a workbench whose image has root as its user."""
 _HOST = "host"
 
 
@@ -34,14 +36,15 @@ class DockerWorkbenches(WorkbenchRunner):
     Args:
         options: The options of the daemon, as those of jobs.
         bind: The address of the machine at which workbenches listen.
+        site: The name of this installation: the workbenches of others are not seen.
     """
 
     name: ClassVar[str] = "docker"
 
-    def __init__(self, options: DockerOptions, bind: str) -> None:
+    def __init__(self, options: DockerOptions, bind: str, site: str) -> None:
         if options.network == "none":
             raise InvalidName("a workbench without a network cannot be reached: name another")
-        self._options, self._bind = options, bind
+        self._options, self._bind, self._site = options, bind, site
         self._daemon = Daemon(options.url)
 
     @property
@@ -58,7 +61,7 @@ class DockerWorkbenches(WorkbenchRunner):
                 raise not_started(order.image, "", "exec: no such file or directory")
             try:
                 container = self._daemon.client.containers.create(
-                    image.id, **self._settings(order, command)
+                    image.id, **self._settings(order, command, image)
                 )
             except self._daemon.errors.APIError as error:
                 raise not_started(order.image, command[0], error) from error
@@ -72,7 +75,7 @@ class DockerWorkbenches(WorkbenchRunner):
         """Return the workbenches of the daemon."""
         with self._daemon.reached():
             containers = self._daemon.client.containers.list(
-                all=True, filters={"label": LABEL}, ignore_removed=True
+                all=True, filters={"label": [LABEL, self._label]}, ignore_removed=True
             )
             return [self._described(one, measure=measure) for one in containers]
 
@@ -103,6 +106,10 @@ class DockerWorkbenches(WorkbenchRunner):
             except self._daemon.errors.NotFound:  # another process was first
                 return
 
+    @property
+    def _label(self) -> str:
+        return f"{LABEL}.site={self._site}"
+
     def _find(self, workbench_id: str) -> Any:
         container = self._daemon.find(_name(workbench_id))
         is_one = container is not None and container.labels.get(LABEL) == workbench_id
@@ -114,7 +121,7 @@ class DockerWorkbenches(WorkbenchRunner):
         except self._daemon.errors.ImageNotFound:
             return self._daemon.pull(name)
 
-    def _settings(self, order: Order, command: list[str]) -> dict[str, Any]:
+    def _settings(self, order: Order, command: list[str], image: Any) -> dict[str, Any]:
         options = self._options
         confinement = confined(order.memory, order.cpus, read_only=options.read_only)
         volumes, environment = list(options.volumes), {}
@@ -124,18 +131,19 @@ class DockerWorkbenches(WorkbenchRunner):
         directory = directory_of(order.warehouse)
         if directory:
             volumes.append(f"{directory}:{directory}")
-        user = options.user or order.user or _not_root(owner_of(directory))
+        of_image = str(image.attrs["Config"].get("User") or "")
+        users = (options.user, order.user, owner_of(directory) or "", of_image)
+        user = next((one for one in users if not _is_root(one)), _UNNAMED)
         if order.home:
-            mount = self._daemon.mount(order.home, HOME_INSIDE)
-            confinement["mounts"] = [mount]
+            confinement["mounts"] = [self._daemon.mount(order.home, HOME_INSIDE)]
         else:
-            confinement["tmpfs"][HOME_INSIDE] = _HOME_IN_MEMORY
+            confinement["tmpfs"][HOME_INSIDE] = _HOME_IN_MEMORY + _owned_by(user)
         network, host, port = self._network(order)
         return {
             **confinement,
             **network,
             "name": _name(order.id),
-            "labels": _labels(order, port),
+            "labels": {**_labels(order, port), f"{LABEL}.site": self._site},
             "entrypoint": limited(order.seconds(), command),
             "environment": {**environment, **order.variables(host, port or INSIDE_PORT)},
             "volumes": volumes,
@@ -190,7 +198,7 @@ class DockerWorkbenches(WorkbenchRunner):
         """Return the memory that a container uses, without the cache of files."""
         try:
             found = container.stats(stream=False, one_shot=True)["memory_stats"]
-        except self._daemon.errors.APIError:  # it has ended since it was listed
+        except (self._daemon.errors.APIError, ValueError):  # it has ended since it was listed
             return None
         detail = found.get("stats", {})
         cache = detail.get("total_inactive_file", detail.get("inactive_file", 0))
@@ -241,5 +249,16 @@ def _published(container: Any) -> int:
     return 0
 
 
-def _not_root(user: str | None) -> str | None:
-    return None if user is None or user.startswith("0:") else user
+def _is_root(user: str) -> bool:
+    return user.partition(":")[0] in ("", "0", "root")
+
+
+def _owned_by(user: str) -> str:
+    """Return the options of a file system in memory that a user can write to.
+
+    Example:
+        >>> _owned_by("1000:100"), _owned_by("50000"), _owned_by("jovyan")
+        (',uid=1000,gid=100', ',uid=50000', '')
+    """
+    names = zip(("uid", "gid"), user.split(":"), strict=False)
+    return "".join(f",{name}={number}" for name, number in names if number.isdecimal())

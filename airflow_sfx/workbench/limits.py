@@ -20,6 +20,7 @@ from airflow_sfx.workbench.workbench import Order
 PREFIX = "SFX_WORKBENCH_"
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}")
 _OWN_IMAGE = f"sfx-lab:{__version__}"
+_SITE = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -165,6 +166,8 @@ class Site:
         bind: The address of the machine at which they listen.
         url: The address at which people reach them, with ``{port}``, and ``{host}`` if they have
             addresses of their own.
+        name: The name of this installation, if several share a daemon or cluster: each lists and
+            ends its own workbenches only.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -173,8 +176,14 @@ class Site:
     environment: Mapping[str, str] = field(default_factory=dict)
     bind: str = "127.0.0.1"
     url: str = "http://{host}:{port}"
+    name: str = "default"
 
     def __post_init__(self) -> None:
+        if not _SITE.fullmatch(self.name):
+            raise InvalidName(
+                f"the name {self.name!r:.80} of this installation is not up to 63 letters, digits"
+                " and _ . -"
+            )
         if "{port}" not in self.url or not re.match("https?://", self.url):
             raise InvalidName(
                 f"the address {self.url!r} of workbenches does not begin with http:// or https://,"
@@ -223,7 +232,7 @@ class Site:
 
 _INSIDE = frozenset({"SFX_WORKBENCH_HOST", "SFX_WORKBENCH_PORT"})
 """Variables of the container itself."""
-_OF_SITE = ("runner", "options", "environment", "bind", "url")
+_OF_SITE = ("runner", "options", "environment", "bind", "url", "name")
 
 
 def _texts(value: str) -> tuple[str, ...]:
@@ -252,6 +261,7 @@ _READERS: Mapping[str, Any] = {
     "ENVIRONMENT": _object,
     "BIND": str,
     "URL": str,
+    "NAME": str,
 }
 
 

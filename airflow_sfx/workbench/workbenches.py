@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
-from airflow_sfx.core.errors import InvalidName, JobFailed
+from airflow_sfx.core.errors import InvalidName, JobFailed, counted
 from airflow_sfx.jobs.runners.base import RunnerUnavailable
 from airflow_sfx.workbench import home as homes
 from airflow_sfx.workbench.errors import WorkbenchNotFound, WorkbenchRefused
@@ -148,7 +148,7 @@ class Workbenches:
         raise WorkbenchNotFound(
             f"there is no workbench {workbench_id!r:.80}",
             remedy="see those that there are: Workbenches.all()",
-            cli_remedy="sfx workbench list has those that there are",
+            cli_remedy="sfx workbench list has those there",
         )
 
     def wait(self, workbench_id: str, seconds: float = 60) -> Workbench:
@@ -297,7 +297,9 @@ def _runner_of(site: Site) -> WorkbenchRunner:
         from airflow_sfx.jobs.runners.docker import DockerOptions
         from airflow_sfx.workbench.docker import DockerWorkbenches
 
-        return DockerWorkbenches(parse_options(DockerOptions, site.options, "docker"), site.bind)
+        return DockerWorkbenches(
+            parse_options(DockerOptions, site.options, "docker"), site.bind, site.name
+        )
     raise InvalidName(f"there is no runner {site.runner!r:.40} of workbenches: use docker or ecs")
 
 
@@ -317,6 +319,6 @@ def _of_owner(one: Workbench, owner: str | None) -> Workbench:
 def _too_many(owner: str, most: int, running: list[Workbench]) -> WorkbenchRefused:
     ids = ", ".join(one.id for one in running)
     return WorkbenchRefused(
-        f"{owner} has {len(running)} workbenches ({ids}), and {most} may run at a time",
+        f"{owner} has {counted(len(running), 'workbench')} ({ids}), and {most} may run at a time",
         remedy="stop one of them, or ask the administrator",
     )
