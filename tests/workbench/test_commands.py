@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import re
 
 import pytest
 from typer.testing import CliRunner
 
 from airflow_sfx.cli.main import app
+from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.workbench.limits import Site
+from tests.docs.pages import ROOT, blocks
 from tests.workbench.conftest import ask
 
+PAGE = ROOT / "docs/workbench.md"
 USER = pwd.getpwuid(os.geteuid()).pw_name
 
 
@@ -48,6 +53,27 @@ def test_the_commands_start_list_show_and_stop(sfx_, homes, small_image) -> None
     done = sfx_("stop", workbench_id)
     assert done.stdout.strip() == f"stopped the workbench {workbench_id} of {USER}"
     assert sfx_("list").stdout.strip() == "no workbenches"
+
+
+def test_the_commands_of_the_page_run_as_shown(sfx_) -> None:
+    lines = [line for text in blocks(PAGE, "console") for line in text.splitlines()]
+    workbench_id = ""
+    for line in lines:
+        program, command, *words = line.removeprefix("$ ").split()
+        assert (program, command) == ("sfx", "workbench")
+        done = sfx_(*(workbench_id if word == "ID" else word for word in words))
+        assert done.exit_code == 0, f"{line}\n{done.output}"
+        workbench_id = workbench_id or done.stdout.split()[1]
+    assert len(lines) == 6
+
+
+def test_the_page_names_all_variables() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    with pytest.raises(InvalidName) as refused:
+        Site.of({"SFX_WORKBENCH_X": ""})
+    names = re.findall("SFX_WORKBENCH(_[A-Z_]+)", str(refused.value).partition("use ")[2])
+    assert len(names) == 15
+    assert [name for name in names if f"{name}`" not in text] == []
 
 
 def test_what_is_refused_says_why_and_exits_with_1(sfx_, homes, monkeypatch) -> None:

@@ -1,4 +1,4 @@
-"""The commands `sfx workbench start|list|address|logs|stop`: notebooks in containers."""
+"""The commands of `sfx workbench`: notebooks in containers."""
 
 from __future__ import annotations
 
