@@ -195,6 +195,9 @@ def _hive_settings(stack: Stack) -> dict[str, str]:
         "datanucleus.connectionPoolingType": "HikariCP",
         "hive.metastore.schema.verification": "false",
         "hive.metastore.warehouse.dir": f"s3://{BUCKET}/hive",
+        # The root of the view, from which directories would inherit, is read-only: only root could
+        # create a second one.
+        "hive.warehouse.subdir.inherit.perms": "false",
         "hive.stats.autogather": "false",
         "hive.async.log.enabled": "false",
         # Creates the lock tables. Once they exist, the server restarts without the setting, which

@@ -12,11 +12,19 @@ from types import ModuleType
 
 from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.stack import hive_metastore, process, s3_server
-from airflow_sfx.stack.settings import Stack, load, port_error, save, settle
+from airflow_sfx.stack.settings import (
+    Stack,
+    load,
+    port_error,
+    save,
+    save_credentials,
+    settle,
+)
 
 DEFAULT_DIRECTORY = Path("~/.sfx/stack")
 START_SECONDS = 120.0
 PORT_SECONDS = 2.0
+WATCH_SECONDS = 0.5
 _SERVICES: tuple[ModuleType, ...] = (s3_server, hive_metastore)
 _PORTS_OF = {
     s3_server.NAME: (
@@ -117,6 +125,53 @@ def up(
                 process.stop(daemon, folder)
             raise
     return stack
+
+
+def run(
+    directory: Path = DEFAULT_DIRECTORY,
+    *,
+    s3_port: int | None = None,
+    metastore_port: int | None = None,
+    credentials: Path | None = None,
+    report: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Run the services until one of them ends, or an exception ends the call, and stop them.
+
+    For a container or a service manager, whose process has to live as long as the services.
+
+    Args:
+        directory: As for `up`.
+        s3_port: As for `up`.
+        metastore_port: As for `up`.
+        credentials: An AWS credentials file to write the keys of the S3 server to, for other
+            programs of this user.
+        report: Called with a text for each step.
+
+    Raises:
+        WarehouseUnavailable: As of `up`, or a service has ended; the message has the end of its
+            log.
+
+    Example:
+        ::
+
+            run(Path("/var/lib/stack"), s3_port=8333, metastore_port=9083)
+    """
+    folder = directory.expanduser().absolute()
+    try:
+        stack = up(folder, s3_port=s3_port, metastore_port=metastore_port, report=report)
+        if credentials is not None:
+            save_credentials(stack, credentials)
+        report(f"the stack in {folder} is running")
+        while True:
+            for service in _SERVICES:
+                if _running(service, folder) is None:
+                    raise WarehouseUnavailable(
+                        f"the {service.NAME} has ended; the end of its log:\n"
+                        f"{process.log_end(service.NAME, folder)}"
+                    )
+            time.sleep(WATCH_SECONDS)
+    finally:
+        down(folder)
 
 
 def down(directory: Path = DEFAULT_DIRECTORY) -> list[str]:

@@ -134,6 +134,27 @@ def save(stack: Stack) -> None:
     _write_private(stack.directory / _FILE, text)
 
 
+def save_credentials(stack: Stack, path: Path) -> None:
+    """Write the keys to an AWS credentials file that only this user can read.
+
+    Args:
+        stack: The stack.
+        path: The file, as ``AWS_SHARED_CREDENTIALS_FILE`` names it to other programs.
+
+    Raises:
+        WarehouseUnavailable: It cannot be written.
+    """
+    keys = {"aws_access_key_id": stack.access_key, "aws_secret_access_key": stack.secret_key}
+    lines = "".join(f"{name} = {value}\n" for name, value in keys.items())
+    try:
+        _write_private(path, f"[default]\n{lines}")
+    except OSError as error:
+        raise WarehouseUnavailable(
+            f"the credentials cannot be written to {path} ({error.strerror}): name a file in a"
+            " directory of yours by --credentials"
+        ) from error
+
+
 def port_error(port: int) -> OSError | None:
     """Return the error of listening on a port now; None if it is free."""
     with socket.socket() as probe:

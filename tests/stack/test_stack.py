@@ -5,14 +5,18 @@ A failed start says why.
 
 from __future__ import annotations
 
+import configparser
 import ipaddress
 import json
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
+import uuid
 from pathlib import Path
 
 import httpx
@@ -72,6 +76,51 @@ def test_the_commands_start_a_stack_that_serves_another_program_and_keeps_its_da
     assert exported(run("stack", "up", "--dir", str(folder)).stdout) == environment
     shown = run("show", "sales.items", env={**os.environ, **environment})
     assert "20161031" in shown.stdout, shown.stderr
+
+
+def test_a_stack_that_runs_in_the_foreground_ends_with_its_process_or_with_its_service(
+    folder, tmp_path
+) -> None:
+    keys = tmp_path / "credentials"
+    for end in (signal.SIGTERM, signal.SIGKILL):
+        keys.unlink(missing_ok=True)
+        with subprocess.Popen(
+            [*SFX, "stack", "run", "--dir", str(folder), "--credentials", str(keys)],
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as running:
+            give_up = time.monotonic() + 120
+            while not keys.exists():
+                assert running.poll() is None, running.stderr.read()
+                assert time.monotonic() < give_up
+                time.sleep(0.1)
+            services = {one.name: one for one in status(folder)}
+            assert all(one.ready for one in services.values())
+            ended = end == signal.SIGTERM
+            os.kill(running.pid if ended else services["s3-server"].pid, end)
+            said = running.stderr.read()
+        assert (running.returncode == 0) == ended
+        assert ("the s3-server has ended; the end of its log:" in said) != ended
+        assert [one.pid for one in status(folder)] == [None, None]
+    assert keys.stat().st_mode & 0o077 == 0
+    written = configparser.ConfigParser()
+    written.read(keys)
+    made = settings.load(folder)
+    assert made is not None
+    assert dict(written["default"]) == {
+        "aws_access_key_id": made.access_key,
+        "aws_secret_access_key": made.secret_key,
+    }
+    assert made.secret_key not in said
+
+
+def test_the_directories_of_the_metastore_are_writable_by_a_user_who_is_not_root(stack) -> None:
+    address = f"127.0.0.1:{stack.metastore_port}"
+    warehouse = sfx.connect(f"hive://{address}?location=s3://warehouse/{uuid.uuid4().hex}")
+    warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "writable", "items", ["20161031"])
+    made = [path for path in stack.files.rglob("*") if path.is_dir()]
+    assert made
+    assert all(path.stat().st_mode & 0o700 == 0o700 for path in made)
 
 
 def test_secrets_are_in_files_of_this_user_only_and_in_no_log(stack) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +20,8 @@ Directory = Annotated[
         "--dir", metavar="FOLDER", help="Directory of data, settings and logs.", file_okay=False
     ),
 ]
+S3Port = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the S3 server.")]
+MetastorePort = Annotated[int | None, typer.Option(min=1, max=65535, help="Port of the metastore.")]
 _DEFAULT = Path("~/.sfx/stack")
 
 _app = typer.Typer(
@@ -36,12 +39,8 @@ def register(app: typer.Typer) -> None:
 @_app.command()
 def up(
     directory: Directory = _DEFAULT,
-    s3_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port of the S3 server.")
-    ] = None,
-    metastore_port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port of the metastore.")
-    ] = None,
+    s3_port: S3Port = None,
+    metastore_port: MetastorePort = None,
 ) -> None:
     """Start the services and print their environment: eval "$(sfx stack up)".
 
@@ -59,6 +58,36 @@ def up(
     for name, value in running.environment().items():
         typer.echo(f"export {name}={shlex.quote(value)}")
     output.say(f"the stack in {running.directory} is running", err=True)
+
+
+@_app.command()
+def run(
+    directory: Directory = _DEFAULT,
+    s3_port: S3Port = None,
+    metastore_port: MetastorePort = None,
+    credentials: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="AWS credentials file to write the keys to.", dir_okay=False
+        ),
+    ] = None,
+) -> None:
+    """Run the services until Ctrl-C or SIGTERM, as a container or a service manager does.
+
+    Exits with an error if one of them ends.
+    """
+    import signal
+
+    from airflow_sfx import stack
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    stack.run(
+        directory,
+        s3_port=s3_port,
+        metastore_port=metastore_port,
+        credentials=credentials,
+        report=lambda text: output.say(text, err=True),
+    )
 
 
 @_app.command()
