@@ -41,7 +41,7 @@ from airflow_sfx.models.flavours.base import Answers, Flavour, Native, Traits
 from airflow_sfx.models.flavours.coefficients import COEFFICIENTS
 from airflow_sfx.models.flavours.detect import flavour_of
 from airflow_sfx.models.flavours.onnx import ONNX, OnnxScorer
-from airflow_sfx.models.flavours.tree import TREE
+from airflow_sfx.models.flavours.r.tree import TREE
 from airflow_sfx.models.precision import EXAMPLE, in_precision
 from airflow_sfx.models.record import FORMAT, ModelRecord, ScorerKind
 from airflow_sfx.models.schema.rows import columns_of, frame_of

@@ -16,6 +16,10 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.session import exchange
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from airflow_sfx.models.flavours.coefficients import Coefficients
+    from airflow_sfx.models.flavours.r.tree import Tree
     from airflow_sfx.models.model import Model
     from airflow_sfx.models.registry import ModelRegistry
     from airflow_sfx.warehouse.warehouse import Warehouse
@@ -36,41 +40,100 @@ def save(warehouse: Warehouse, folder: Path, args: Arguments) -> dict[str, objec
     Args:
         warehouse: The warehouse.
         folder: Where the frame is passed.
-        args: ``name``, ``kind``, ``coefficients`` or ``tree`` or ``native``, ``classes``, and the
-            arguments of `ModelRegistry.save`.
+        args: ``name``, ``kind``, ``coefficients`` or ``tree`` or ``native``, ``classes``,
+            ``levels`` of factors, how many of the rows are ``described`` and not only compared, and
+            the arguments of `ModelRegistry.save`.
 
     Returns:
-        The version, how it is scored, and why not otherwise.
+        The version.
+
+    Raises:
+        ModelRefused: The coefficients or the tree do not answer as R does.
     """
-    from airflow_sfx.models.flavours.coefficients import Coefficients
-    from airflow_sfx.models.flavours.r import RModel
-    from airflow_sfx.models.flavours.tree import Tree
+    from airflow_sfx.models.flavours.r.flavour import RModel
 
     table = exchange.read_frame(exchange.path_of(folder, args.pop("file", "")))
-    rows, answers = _answered(table, tuple(args.get("classes", ())))
-    native = base64.b64decode(args.pop("native", ""))
-    scorer: Coefficients | Tree | None = None
-    why = ""
-    try:
-        if "coefficients" in args:
-            scorer = Coefficients.from_json({"classes": [], **args.pop("coefficients")})
-        elif "tree" in args:
-            scorer = Tree.from_json(args.pop("tree"))
-    except InvalidName as error:
-        why = str(error)
     classes = tuple(args.pop("classes", ()))
+    levels = {name: list(map(str, some)) for name, some in args.pop("levels", {}).items()}
+    rows, answers = _answered(table, classes)
+    native = base64.b64decode(args.pop("native", ""))
+    described = int(args.pop("described", len(rows)))
+    scorer, why = _scorer_of(args)
     kind, parameters = str(args.pop("kind", "")), args.pop("parameters", None)
-    model: Any = RModel(rows, answers, classes, kind, scorer, b"", parameters)
-    why = why or model.refusal()
-    if why:
-        if not native:
-            return {"refused": why}
-        model = RModel(rows, answers, classes, kind, None, native, parameters)
+    if scorer is not None:
+        rows = _with_levels(rows, levels)
+    model: Any = RModel(rows, answers, classes, kind, scorer, native, parameters, levels)
+    if not native and (why := why or model.refusal()):
+        raise ModelRefused(
+            f"{kind} cannot be kept for Python: {why}",
+            remedy="save it as R's own file, which only R can use, with native = TRUE",
+        )
     pins = {role: BatchPin.from_json(text) for role, text in args.pop("inputs", {}).items()}
     found = _registry(warehouse).save(
-        model, args.pop("name", ""), inputs=pins, example=rows, tolerance=1e-9, **args
+        model,
+        args.pop("name", ""),
+        inputs=pins,
+        example=rows.head(described),
+        tolerance=model.tolerance,
+        **args,
     )
-    return {"version": f"{found.name}/{found.version}", "native": bool(why), "why": why}
+    return {"version": f"{found.name}/{found.version}"}
+
+
+def _scorer_of(args: Arguments) -> tuple[Coefficients | Tree | None, str]:
+    """Return the coefficients or the tree of a request, and why there are none."""
+    from airflow_sfx.models.flavours.coefficients import Coefficients
+    from airflow_sfx.models.flavours.r.tree import Tree
+
+    coefficients, tree = args.pop("coefficients", None), args.pop("tree", None)
+    try:
+        if coefficients is not None:
+            return Coefficients.from_json({"classes": [], **coefficients}), ""
+        if tree is not None:
+            return Tree.from_json(tree), ""
+    except InvalidName as error:
+        return None, str(error)
+    return None, ""
+
+
+def _with_levels(rows: pd.DataFrame, levels: dict[str, list[str]]) -> pd.DataFrame:
+    """Return rows whose factors know their levels, and whose columns may all have missing values.
+
+    Raises:
+        InvalidName: A level of numbers is not written in all their digits.
+    """
+    import pandas as pd
+
+    return pd.DataFrame(
+        {name: _with_known(values, levels.get(str(name))) for name, values in rows.items()}
+    )
+
+
+def _with_known(values: pd.Series[Any], levels: list[str] | None) -> pd.Series[Any]:
+    """Return a column as a category of its levels, if it has some."""
+    import pandas as pd
+
+    from airflow_sfx.models.flavours.coefficients import level_number
+
+    if pd.api.types.infer_dtype(values) == "boolean":  # whatever is missing
+        return values.astype("boolean")
+    is_integer = pd.api.types.is_integer_dtype(values.dtype)
+    if is_integer:
+        values = values.astype("Int64")
+    if levels is None:
+        return values
+    known: list[Any] = levels
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        kind = int if is_integer else float
+        known = [kind(level_number(one) or 0) for one in levels]
+    ordered = bool(getattr(values.dtype, "ordered", False))
+    found = values.astype(object).astype(pd.CategoricalDtype(known, ordered=ordered))
+    if found.isna().sum() > values.isna().sum():
+        raise InvalidName(
+            f"the column {str(values.name)!r:.80} has values that are none of its levels: store"
+            " them as text, or as whole numbers"
+        )
+    return found
 
 
 def _answered(table: pa.Table, classes: tuple[Any, ...]) -> tuple[Any, Any]:
@@ -103,6 +166,7 @@ def load(warehouse: Warehouse, folder: Path, args: Arguments) -> dict[str, objec
         What R shows of the model, and whether a file of R was written.
     """
     from airflow_sfx.models.artifact.rules import RDS
+    from airflow_sfx.models.flavours.r.flavour import PACKAGES
     from airflow_sfx.models.model import described
 
     source = str(args.get("source", ""))
@@ -127,6 +191,7 @@ def load(warehouse: Warehouse, folder: Path, args: Arguments) -> dict[str, objec
         "classes": [str(one) for one in about.classes],
         "metrics": about.metrics,
         "inputs": {role: pin.to_json() for role, pin in about.inputs.items()},
+        "packages": about.params.get(PACKAGES) or [],
     }
 
 

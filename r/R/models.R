@@ -1,9 +1,11 @@
 #' Save a fitted model as a new version
 #'
-#' `lm`, `glm` and `rpart` models are saved as their coefficients or their tree, which Python serves
-#' without R and without running code of the artifact. They are kept so only if they give R's own
-#' predictions, to nine digits, for the rows that the model was described with. Any other model is
-#' saved as R's own file, which only R can use, and only if the caller trusts it.
+#' `lm`, `glm` and `rpart` models are saved as their coefficients or their tree, and as an ONNX graph
+#' of these, which Python and other servers score without R and without running code of the
+#' artifact. They are saved only if both give R's own predictions for the rows that the model is
+#' described with, and for rows with missing values. A term that cannot be kept, such as `poly(x, 2)`,
+#' is refused by name before anything is written. Any other model is saved as R's own file, which only
+#' R can use, and only if the caller trusts it.
 #'
 #' @param fit The fitted model.
 #' @param name The model's name.
@@ -13,6 +15,7 @@
 #' @param target The column that it predicts; by default that of the formula.
 #' @param params,metrics Lists of values by name.
 #' @param example Rows as the model gets them; by default some of the batches of `inputs`.
+#' @param native Whether to save R's own file even of an `lm`, `glm` or `rpart`.
 #' @param reason The reason, recorded in the history.
 #' @return The version, such as `"delays/20161101002256"`.
 #' @seealso [sf_model_load()], [sf_predict()]
@@ -28,28 +31,28 @@
 #' }
 #' @export
 sf_model_save <- function(fit, name, ..., inputs = NULL, target = NULL, params = list(),
-                          metrics = list(), example = NULL, reason = "") {
+                          metrics = list(), example = NULL, native = FALSE, reason = "") {
   no_more(...)
   if (inherits(inputs, "sfx_pin")) inputs <- list(train = inputs)
-  rows <- example_rows(fit, inputs, example)
-  parts <- parts_of(fit)
-  answers <- answers_of(fit, rows, parts$classes)
+  parts <- if (isTRUE(native)) list() else parts_of(fit)
+  alone <- !length(parts) # only R can use it
+  rows <- example_rows(fit, inputs, example, complete = alone)
+  checked <- if (alone) rows else with_missing(rows)
+  answers <- answers_of(fit, checked, parts$classes)
   if (is.null(target)) target <- formula_target(fit)
   args <- c(parts, list(
-    name = one_text(name, "name"), kind = class(fit)[1], inputs = lapply(inputs, pin_json, "inputs"),
-    target = target, params = named(params), metrics = named(metrics), reason = one_text(reason, "reason"),
-    parameters = list(formula = formula_text(fit), r = as.character(getRversion()))
+    name = one_text(name, "name"), kind = class(fit)[1], described = nrow(rows),
+    inputs = lapply(inputs, pin_json, "inputs"), target = target, params = named(params),
+    metrics = named(metrics), reason = one_text(reason, "reason"),
+    parameters = list(formula = formula_text(fit), r = as.character(getRversion()),
+      packages = if (alone) I(packages_of(fit)))
   ))
   if (!length(args$inputs)) args$inputs <- NULL
-  data <- prepared(cbind(rows, answers))
-  done <- request("model_save", args, frame = data)
-  if (!is.null(done$refused)) {
-    # the predictions of its parts are not R's: keep R's own file, which is larger
-    args[c("coefficients", "tree")] <- NULL
-    args$native <- jsonlite::base64_enc(serialize(fit, NULL, version = 2))
-    why <- done$refused
-    done <- request("model_save", args, frame = data)
-    message("sfx: saved as a file of R, which only R can use: ", why)
+  if (alone) args$native <- jsonlite::base64_enc(serialize(fit, NULL, version = 2))
+  done <- request("model_save", args, frame = prepared(cbind(checked, answers)))
+  if (alone && !isTRUE(native)) {
+    message("sfx: saved as a file of R, which only R can use: ", class(fit)[1],
+      " is not one of lm, glm and rpart")
   }
   done$version
 }
@@ -68,8 +71,18 @@ sf_model_load <- function(source, ..., trust = FALSE) {
     reads = isTRUE(trust), optional = TRUE)
   about <- if (isTRUE(trust)) found$value else found
   native <- if (isTRUE(trust)) found$frame
-  if (!is.null(native)) check_golden(native, about$version)
+  if (!is.null(native)) {
+    for (needed in unlist(about$packages)) need_package(needed, about$version)
+    check_golden(native, about$version)
+  }
   structure(c(about, list(native = native)), class = "sfx_model")
+}
+
+need_package <- function(name, version) {
+  if (!requireNamespace(name, quietly = TRUE)) {
+    sfx_stop("model_refused", paste0("the model needs the package ", name, ", which is not installed"),
+      which = paste("model", version), remedy = sprintf('install.packages("%s")', name))
+  }
 }
 
 # A file of R answers its golden rows as it did when it was saved, or is refused.
@@ -77,7 +90,7 @@ check_golden <- function(native, version) {
   rows <- request("model_golden", list(source = version), reads = TRUE)$frame
   wanted <- rows$.prediction
   rows$.prediction <- NULL
-  got <- as.vector(stats::predict(native, rows))
+  got <- predicted(native, rows)
   if (!isTRUE(all.equal(got, wanted, tolerance = 1e-8))) {
     sfx_stop("model_refused", "the model answers its golden rows otherwise than when it was saved",
       which = paste("model", version),
@@ -96,7 +109,7 @@ sf_predict <- function(model, data) {
   if (is.character(model)) model <- sf_model_load(model)
   if (!inherits(model, "sfx_model")) wrong("model", "must be what sf_model_load() returned")
   if (!is.null(model$native)) {
-    return(data.frame(prediction = as.vector(stats::predict(model$native, data))))
+    return(data.frame(prediction = predicted(model$native, as.data.frame(data))))
   }
   unknown <- setdiff(unlist(model$columns), names(data))
   if (length(unknown)) wrong("data", paste0("lacks the column ", unknown[1]))
@@ -133,7 +146,7 @@ variables <- function(fit) {
   if (is.null(found)) NULL else all.vars(found)
 }
 
-example_rows <- function(fit, inputs, example) {
+example_rows <- function(fit, inputs, example, complete) {
   rows <- example
   if (is.null(rows) && length(inputs)) {
     first <- if (is.null(inputs$train)) inputs[[1]] else inputs$train
@@ -144,8 +157,8 @@ example_rows <- function(fit, inputs, example) {
   }
   rows <- as.data.frame(rows)
   takes <- intersect(variables(fit), names(rows))
-  if (length(takes)) rows <- rows[takes]
-  rows <- rows[stats::complete.cases(rows), , drop = FALSE]
+  rows <- if (length(takes)) rows[takes] else rows[setdiff(names(rows), formula_target(fit))]
+  if (complete) rows <- rows[stats::complete.cases(rows), , drop = FALSE]
   if (nrow(rows) > MOST_EXAMPLES) {
     rows <- rows[unique(round(seq(1, nrow(rows), length.out = MOST_EXAMPLES))), , drop = FALSE]
   }
@@ -153,22 +166,46 @@ example_rows <- function(fit, inputs, example) {
   rows
 }
 
+# The rows, and some without the value of each column, and without any.
+with_missing <- function(rows) {
+  more <- rows[rep(1, ncol(rows) + 1), , drop = FALSE]
+  for (i in seq_along(rows)) more[c(i, nrow(more)), i] <- NA
+  structure(rbind(rows, more), row.names = .set_row_names(nrow(rows) + nrow(more)))
+}
+
 # R's own answers to the rows.
 answers_of <- function(fit, rows, classes) {
-  if (length(classes)) {
+  tryCatch({
+    if (!length(classes)) return(data.frame(.prediction = predicted(fit, rows)))
     classes <- as.character(classes)
     chances <- stats::predict(fit, rows, type = "prob")[, classes, drop = FALSE]
     chances <- structure(as.data.frame(unname(chances)),
       names = paste0(".probability", seq_along(classes)))
-    first <- max.col(as.matrix(chances), ties.method = "first")
-    return(cbind(.prediction = classes[first], chances))
-  }
+    cbind(.prediction = as.character(stats::predict(fit, rows, type = "class")), chances)
+  }, sfx_error = stop, error = function(e) {
+    sfx_stop("model_refused", paste0("R does not predict the rows of example: ", conditionMessage(e)),
+      which = paste("model of the class", class(fit)[1]),
+      remedy = "pass rows as the model gets them, as example =")
+  })
+}
+
+# R's prediction for each row: a number, the response of a glm.
+predicted <- function(fit, rows) {
   values <- if (inherits(fit, "glm")) stats::predict(fit, rows, type = "response")
   else stats::predict(fit, rows)
   if (!is.numeric(values) || length(values) != nrow(rows)) {
     wrong("fit", "must predict a number for each row")
   }
-  data.frame(.prediction = as.double(values))
+  as.double(values)
+}
+
+# The packages whose methods predict with a model.
+packages_of <- function(fit) {
+  found <- lapply(class(fit), function(kind) {
+    method <- utils::getS3method("predict", kind, optional = TRUE)
+    if (is.null(method)) NULL else environmentName(topenv(environment(method)))
+  })
+  setdiff(unlist(found), c("stats", "base", "R_GlobalEnv"))
 }
 
 # What Python can score of a model; nothing for others.
@@ -176,89 +213,68 @@ parts_of <- function(fit) {
   if (inherits(fit, "rpart")) return(parts_of_tree(fit))
   kinds <- class(fit)
   if (identical(kinds, "lm") || identical(kinds, c("glm", "lm"))) {
-    return(list(coefficients = coefficients_of(fit)))
+    parts <- coefficients_of(fit)
+    return(list(coefficients = parts, levels = parts$levels))
   }
   list()
 }
 
-coefficients_of <- function(fit) {
-  values <- stats::coef(fit)
-  values <- values[!is.na(values)] # aliased terms, which predict() leaves out, too
-  intercept <- names(values) == "(Intercept)"
-  spelt <- term_spellings(fit)
-  names(values) <- ifelse(names(values) %in% names(spelt), spelt[names(values)], names(values))
-  logical <- names(which(attr(stats::terms(fit), "dataClasses")[-1] == "logical"))
-  levels <- c(fit$xlevels, structure(rep(list(c("false", "true")), length(logical)), names = logical))
+parts_of_tree <- function(fit) {
+  if (!fit$method %in% c("class", "anova")) {
+    unkept(paste0("rpart with method = \"", fit$method, "\""), "use the method anova or class")
+  }
+  frame <- fit$frame
+  used <- setdiff(unique(as.character(frame$var)), "<leaf>")
+  for (column in union(used, rownames(fit$splits))) {
+    if (!column %in% all.vars(stats::terms(fit))) {
+      unkept(column, "a tree can divide by columns only: add it to the data as a column")
+    }
+  }
+  classes <- if (fit$method == "class") attr(fit, "ylevels")
+  levels <- attr(fit, "xlevels")
   list(
-    terms = if (all(intercept)) structure(list(), names = character()) else as.list(values[!intercept]),
-    intercept = if (any(intercept)) values[[which(intercept)]] else 0,
-    link = if (inherits(fit, "glm")) fit$family$link else "identity",
-    levels = if (length(levels)) lapply(levels, function(one) I(as.character(one)))
-    else structure(list(), names = character())
+    tree = list(nodes = lapply(seq_len(nrow(frame)), tree_node, fit = fit, levels = levels,
+      classes = classes), classes = I(as.character(classes))),
+    classes = if (length(classes)) I(classes),
+    levels = if (length(levels)) lapply(levels, I)
   )
 }
 
-# R's names of coefficients, such as carrierUA:distance, as carrier[UA]:distance.
-term_spellings <- function(fit) {
-  classes <- attr(stats::terms(fit), "dataClasses")
-  pieces <- function(variable) {
-    if (variable %in% names(fit$xlevels)) {
-      levels <- fit$xlevels[[variable]]
-      return(structure(paste0(variable, "[", levels, "]"), names = paste0(variable, levels)))
-    }
-    if (identical(classes[[variable]], "logical")) {
-      return(structure(paste0(variable, "[", c("false", "true"), "]"),
-        names = paste0(variable, c("FALSE", "TRUE"))))
-    }
-    structure(variable, names = variable)
-  }
-  factors <- attr(stats::terms(fit), "factors")
-  spelt <- character()
-  for (label in colnames(factors)) {
-    found <- structure("", names = "")
-    for (variable in rownames(factors)[factors[, label] > 0]) {
-      more <- pieces(variable)
-      joined <- outer(found, more, function(a, b) ifelse(nzchar(a), paste0(a, ":", b), b))
-      names_joined <- outer(names(found), names(more), function(a, b) ifelse(nzchar(a), paste0(a, ":", b), b))
-      found <- structure(as.vector(joined), names = as.vector(names_joined))
-    }
-    spelt <- c(spelt, found)
-  }
-  spelt
+# A node with its splits: the one that divides, then those for rows without its value.
+tree_node <- function(i, fit, levels, classes) {
+  frame <- fit$frame
+  k <- length(classes)
+  node <- if (!k) list(values = I(frame$yval[i]))
+  else list(values = I(unname(frame$yval2[i, k + 1 + seq_len(k)])), label = frame$yval[i] - 1)
+  if (frame$var[i] == "<leaf>") return(node)
+  numbers <- as.integer(row.names(frame))
+  children <- match(2 * numbers[i] + 0:1, numbers)
+  inner <- frame$var != "<leaf>"
+  first <- 1 + sum((1 + frame$ncompete + frame$nsurrogate)[inner & seq_along(inner) < i])
+  uses <- fit$control$usesurrogate
+  places <- c(first, if (uses > 0) first + frame$ncompete[i] + seq_len(frame$nsurrogate[i]))
+  counts <- frame$n[children]
+  c(node, list(
+    splits = lapply(places, tree_split, fit = fit, levels = levels),
+    otherwise = if (uses > 1) sign(counts[2] - counts[1]) else 0,
+    left = children[1] - 1, right = children[2] - 1
+  ))
 }
 
-parts_of_tree <- function(fit) {
-  classes <- if (fit$method == "class") attr(fit, "ylevels")
-  if (!fit$method %in% c("class", "anova")) return(list())
-  frame <- fit$frame
-  numbers <- as.integer(row.names(frame))
-  xlevels <- attr(fit, "xlevels")
-  # the first split of each node is the one that divides; competitors and surrogates follow it
-  first <- cumsum(c(1, frame$ncompete + frame$nsurrogate + (frame$var != "<leaf>")))
-  nodes <- lapply(seq_along(numbers), function(i) {
-    if (frame$var[i] == "<leaf>") {
-      if (is.null(classes)) return(list(values = I(frame$yval[i])))
-      k <- length(classes)
-      return(list(values = I(unname(frame$yval2[i, k + 1 + seq_len(k)]))))
-    }
-    column <- as.character(frame$var[i])
-    split <- fit$splits[first[i], ]
-    left <- match(2 * numbers[i], numbers) - 1L
-    right <- match(2 * numbers[i] + 1, numbers) - 1L
-    if (abs(split[["ncat"]]) < 2) {
-      if (split[["ncat"]] > 0) { # smaller numbers go right: divide the same way, turned round
-        at <- left
-        left <- right
-        right <- at
-      }
-      return(list(column = column, below = split[["index"]], left = left, right = right))
-    }
-    levels <- xlevels[[column]]
-    goes <- fit$csplit[split[["index"]], seq_along(levels)]
-    known <- goes != 2 # levels that no row of the node had go with neither side
-    list(column = column, levels = as.list(structure(goes[known] == 1, names = levels[known])),
-      left = left, right = right)
-  })
-  list(tree = list(nodes = nodes, classes = I(as.character(classes))),
-    classes = if (length(classes)) I(classes))
+tree_split <- function(place, fit, levels) {
+  column <- rownames(fit$splits)[place]
+  split <- fit$splits[place, ]
+  known <- levels[[column]]
+  ways <- split[["ncat"]]
+  if (abs(ways) < 2 && is.null(known)) {
+    return(list(column = column, below = split[["index"]], smaller_left = ways < 0))
+  }
+  if (abs(ways) < 2) { # an ordered factor, by the numbers of its levels
+    left <- (seq_along(known) < split[["index"]]) == (ways < 0)
+  } else {
+    goes <- fit$csplit[split[["index"]], seq_along(known)]
+    left <- (goes == 1)[goes != 2] # levels that no row of the node had go to neither side
+    known <- known[goes != 2]
+  }
+  list(column = column, levels = as.list(structure(left, names = known)))
 }

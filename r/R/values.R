@@ -1,7 +1,18 @@
 # Values of R as JSON, and back.
 
 to_json <- function(x) {
-  jsonlite::toJSON(x, auto_unbox = TRUE, null = "null", digits = NA, force = FALSE)
+  jsonlite::toJSON(exact(x), auto_unbox = TRUE, null = "null", digits = NA, force = FALSE,
+    json_verbatim = TRUE)
+}
+
+# Numbers in the 17 digits that give the same double again: jsonlite writes 15 at most.
+exact <- function(x) {
+  if (is.list(x)) return(if (length(x)) structure(lapply(x, exact), names = names(x)) else x)
+  plain <- is.double(x) && length(x) && (!is.object(x) || inherits(x, "AsIs"))
+  if (!plain || !all(is.finite(x)) || all(x == trunc(x) & abs(x) < 1e15)) return(x)
+  text <- sprintf("%.17g", x)
+  if (length(x) > 1 || inherits(x, "AsIs")) text <- paste0("[", paste(text, collapse = ","), "]")
+  structure(text, class = "json")
 }
 
 # Text of one partition value, as Hive would write it.

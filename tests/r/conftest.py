@@ -39,19 +39,39 @@ def r_library(tmp_path_factory) -> Path:
     return library
 
 
-@pytest.fixture
-def environment(r_library, tmp_path) -> dict[str, str]:
-    """A user's shell, with a temporary directory that shows what is left."""
-    temporary = tmp_path / "temporary"
-    temporary.mkdir()
+def environment_of(library: Path, temporary: Path, **more: str) -> dict[str, str]:
+    """Return a user's shell, with a temporary directory that shows what is left."""
     return {
         **os.environ,
-        "R_LIBS": str(r_library),
+        "R_LIBS": str(library),
         "SFX_BIN": str(SFX),
-        "SFX_WAREHOUSE": f"embedded://{tmp_path}/warehouse",
         "TMPDIR": str(temporary),
         "PYTHONPATH": str(ROOT),
+        **more,
     }
+
+
+def run_script(
+    script: str, library: Path, temporary: Path, **more: str
+) -> subprocess.CompletedProcess:
+    """Run a script that uses the package."""
+    return subprocess.run(
+        ["Rscript", "-e", f"library(sfx)\n{script}"],
+        check=False,
+        env=environment_of(library, temporary, **more),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+@pytest.fixture
+def environment(r_library, tmp_path) -> dict[str, str]:
+    """A user's shell with a warehouse."""
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    uri = f"embedded://{tmp_path}/warehouse"
+    return environment_of(r_library, temporary, SFX_WAREHOUSE=uri)
 
 
 @pytest.fixture
@@ -60,18 +80,12 @@ def warehouse(tmp_path) -> sfx.Warehouse:
 
 
 @pytest.fixture
-def run_r(environment) -> Iterator[RunR]:
+def run_r(r_library, environment) -> Iterator[RunR]:
     """Run a script; it must leave no process and no file."""
 
     def run(script: str, *, check: bool = True, **changed: str) -> subprocess.CompletedProcess:
-        done = subprocess.run(
-            ["Rscript", "-e", f"library(sfx)\n{script}"],
-            check=False,
-            env={**environment, **changed},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
+        more = {"SFX_WAREHOUSE": environment["SFX_WAREHOUSE"], **changed}
+        done = run_script(script, r_library, Path(environment["TMPDIR"]), **more)
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.errors import InvalidName, ModelRefused
+from airflow_sfx.models.artifact.rules import RDS
 from airflow_sfx.models.exports.mlflow import mlflow_files
 from airflow_sfx.models.exports.oci import oci_files
 from airflow_sfx.models.exports.sagemaker import sagemaker_files
@@ -60,11 +61,17 @@ def export_artifact(
 
     Raises:
         InvalidName: The format is not known, or the folder has files or cannot be written.
-        ModelRefused: The artifact is damaged, needs trust, or fails its golden rows.
+        ModelRefused: The artifact is damaged, needs trust, is a file of R, or fails its golden
+            rows.
     """
     if not isinstance(to, str) or to not in _FORMATS:
         raise InvalidName(f"{to!r:.80} is not a format of exports: pass {', '.join(_FORMATS)}")
     model = load_artifact(artifact, where, trust=trust)
+    if RDS in model.entries:
+        raise ModelRefused(
+            f"{where} is a file of R, which exports do not run: save an lm, glm or rpart without"
+            " native = TRUE"
+        )
     files = _FORMATS[to](model, artifact)
     try:
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as partial:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from airflow_sfx.core.errors import InvalidName, ModelRefused, SchemaMismatch
 from airflow_sfx.models.flavours.base import Answers, Array, Flavour, Scorer, Task, Traits
+from airflow_sfx.models.flavours.terms import TermFactor, factors_of
 from airflow_sfx.models.schema.rows import Columns, columns_of
 from airflow_sfx.models.schema.signature import Feature, Signature, Value, signature_of
 
@@ -45,17 +45,7 @@ _INVERSE: dict[str, Callable[[Array], Array]] = {
     "inverse": lambda eta: 1 / eta,
     "sqrt": np.square,
 }
-_FUNCTIONS: dict[str, Callable[[Array], Array]] = {
-    "log": np.log,
-    "log10": np.log10,
-    "log2": np.log2,
-    "log1p": np.log1p,
-    "sqrt": np.sqrt,
-    "exp": np.exp,
-}
-_CALL = re.compile(r"(\w+)\((.+)\)")
-_POWER = re.compile(r"(?:I\()?(.+?)\s*(?:\^|\*\*)\s*(\d+)\)?")
-_LEVEL = re.compile(r"(.+)\[(.*)\]")
+_BOOLEAN = ("false", "true")
 INTERCEPT = ("(Intercept)", "Intercept", "intercept", "const")
 
 
@@ -105,16 +95,13 @@ class Coefficients:
                 f"{len(self.classes)} classes were given: pass two, that of the probability last"
             )
         for name in self.terms:
-            for factor in name.split(":"):
-                _parsed(factor, self.levels)
+            factors_of(name, self.levels)
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that the terms use, in the order in which they appear."""
-        parsed = [
-            _parsed(factor, self.levels)[0] for name in self.terms for factor in name.split(":")
-        ]
-        return tuple(dict.fromkeys(parsed))
+        found = [one.column for name in self.terms for one in factors_of(name, self.levels)]
+        return tuple(dict.fromkeys(found))
 
     def to_json(self) -> dict[str, object]:
         """Return the members of the model as JSON."""
@@ -145,14 +132,25 @@ class Coefficients:
             raise InvalidName(f"these are not coefficients: {error}") from error
 
     def linear(self, columns: Columns) -> Array:
-        """Return the linear predictor of rows."""
+        """Return the linear predictor of rows; NaN where a value that it needs is missing."""
         total = np.full(columns.rows, float(self.intercept))
+        for summand in self._summands(columns):
+            total = total + summand
+        return total
+
+    def sizes(self, columns: Columns) -> Array:
+        """Return the sum of the sizes of all summands of rows, which bounds their rounding."""
+        total = np.full(columns.rows, abs(float(self.intercept)))
+        for summand in self._summands(columns):
+            total = total + np.abs(summand)
+        return total
+
+    def _summands(self, columns: Columns) -> Iterator[Array]:
         for name, coefficient in self.terms.items():
             product = np.ones(columns.rows)
-            for factor in name.split(":"):
+            for factor in factors_of(name, self.levels):
                 product = product * self._factor(factor, columns)
-            total = total + float(coefficient) * product
-        return total
+            yield float(coefficient) * product
 
     def answers(self, columns: Columns) -> Answers:
         """Return what the model says about rows."""
@@ -163,58 +161,64 @@ class Coefficients:
         known = np.asarray(list(self.classes))
         return Answers(known[(mean > 0.5).astype(int)], np.column_stack([1 - mean, mean]))  # noqa: PLR2004
 
-    def _factor(self, factor: str, columns: Columns) -> Array:
-        column, level, function = _parsed(factor, self.levels)
-        values = columns.arrays[column]
-        if level is not None:
-            self._refuse_unknown(column, values)
-            return np.array([_text(one) == level for one in values], dtype=np.float64)
+    def _factor(self, factor: TermFactor, columns: Columns) -> Array:
+        values = columns.arrays[factor.column]
+        if factor.level is not None:
+            return self._is_level(factor.column, factor.level, values)
         if values.dtype == object:
             values = np.array([np.nan if one is None else one for one in values])
         with np.errstate(all="ignore"):
-            return function(values.astype(np.float64))
+            return factor.of(values.astype(np.float64))
 
-    def _refuse_unknown(self, column: str, values: Array) -> None:
-        known = self.levels.get(column)
-        other = {_text(one) for one in values} - set(known) if known else set()
+    def _is_level(self, column: str, level: str, values: Array) -> Array:
+        """Return 1 for the rows with a level, 0 for others, and NaN for those without any."""
+        known = list(self.levels.get(column, ()))
+        found = levels_of(values, known)
+        other = {one for one in found if one is not None} - set(known) if known else set()
         if other:
             raise SchemaMismatch(
-                f"the column {column!r:.80} has the level {next(iter(other))!r:.80}, which the"
-                f" model does not know: it knows {', '.join((known or [])[:5])}"
+                f"the column {column!r:.80} has the level {min(other)!r:.80}, which the model does"
+                f" not know: it knows {', '.join(known[:5])}"
             )
+        return np.array([np.nan if one is None else one == level for one in found], np.float64)
 
 
-def _text(value: object) -> str | None:
-    if value is None:
+def levels_of(values: Array, known: Sequence[str]) -> list[str | None]:
+    """Return values as levels, which are texts; None for missing ones.
+
+    Args:
+        values: The values.
+        known: The levels that there are: a number is the one that it equals.
+
+    Example:
+        >>> levels_of(np.array([4.0, np.nan]), ["4", "6"]), levels_of(np.array([True]), [])
+        (['4', None], ['true'])
+    """
+    numbers = {level_number(one): one for one in known}
+
+    def level(value: object) -> str | None:
+        if value is None or value != value:  # noqa: PLR0124  NaN
+            return None
+        if isinstance(value, bool):
+            return str(value).lower()
+        return numbers.get(value) or str(value) if isinstance(value, int | float) else str(value)
+
+    return [level(one) for one in values.tolist()]
+
+
+def level_number(level: str) -> float | None:
+    """Return the number that a level is: 0 and 1 for those of booleans; None for other texts.
+
+    Example:
+        >>> level_number("4"), level_number("true"), level_number("UA")
+        (4.0, 1.0, None)
+    """
+    if level in _BOOLEAN:
+        return float(_BOOLEAN.index(level))
+    try:
+        return float(level)
+    except ValueError:
         return None
-    return str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
-
-
-def _parsed(
-    factor: str, levels: Mapping[str, Sequence[str]]
-) -> tuple[str, str | None, Callable[[Array], Array]]:
-    """Return the column of a factor, its level or None, and a function of its values."""
-    text = factor.strip()
-    if found := _LEVEL.fullmatch(text):
-        return found[1], found[2].removeprefix("T."), _same
-    for column, some in levels.items():
-        if text.startswith(column) and text.removeprefix(column) in some:
-            return column, text.removeprefix(column), _same
-    if (found := _CALL.fullmatch(text)) and found[1] in _FUNCTIONS:
-        return found[2].strip(), None, _FUNCTIONS[found[1]]
-    if found := _POWER.fullmatch(text):
-        power = int(found[2])
-        return found[1].strip(), None, lambda values: values**power
-    if "(" in text or not text:
-        raise InvalidName(
-            f"the term {factor!r:.80} is unknown: use a column, a level as carrier[UA], one of"
-            f" {', '.join(_FUNCTIONS)} of a column, a power as distance^2, or products with ':'"
-        )
-    return text, None, _same
-
-
-def _same(values: Array) -> Array:
-    return values
 
 
 class CoefficientsFlavour(Flavour):

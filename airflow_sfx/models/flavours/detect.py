@@ -10,7 +10,7 @@ from airflow_sfx.models.flavours.coefficients import CoefficientsFlavour
 from airflow_sfx.models.flavours.function import FunctionFlavour
 from airflow_sfx.models.flavours.lightgbm import LightgbmFlavour
 from airflow_sfx.models.flavours.onnx import OnnxFlavour
-from airflow_sfx.models.flavours.r import RFlavour
+from airflow_sfx.models.flavours.r.flavour import RFlavour
 from airflow_sfx.models.flavours.sklearn import SklearnFlavour
 from airflow_sfx.models.flavours.spark.flavour import SparkFlavour
 from airflow_sfx.models.flavours.xgboost import XgboostFlavour

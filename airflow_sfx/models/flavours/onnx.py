@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ONNX = "model/model.onnx"
 """The portable scorer's entry."""
+MISSING_TEXT = "sfx.missing_text"
+"""The member of a graph's metadata that names the text which stands for missing text."""
 _EXTRA = "'airflow-sfx[models]'"
 _TYPES = {
     "tensor(float)": np.float32,
@@ -70,6 +72,8 @@ class OnnxScorer(Scorer):
         self._names, self._classes, self._where = tuple(names), tuple(classes), where
         self._inputs = self._session.get_inputs()
         self._outputs = [one.name for one in self._session.get_outputs()]
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self._missing: str | None = metadata.get(MISSING_TEXT)
         self._matrix = (
             len(self._inputs) == 1
             and len(self._inputs[0].shape) == 2  # noqa: PLR2004  rows and columns
@@ -109,7 +113,7 @@ class OnnxScorer(Scorer):
             matrix = matrix.reshape(len(stacked), columns.rows)
             return {one.name: np.ascontiguousarray(matrix.T)}
         return {
-            one.name: _tensor(one.name, columns.arrays[one.name], one.type).reshape(
+            one.name: _tensor(one.name, columns.arrays[one.name], one.type, self._missing).reshape(
                 (-1, 1) if len(one.shape) > 1 else (-1,)
             )
             for one in self._inputs
@@ -128,8 +132,10 @@ def _numbers(name: str, array: Array) -> Array:
     return array.astype(np.float64, copy=False)
 
 
-def _tensor(name: str, array: Array, kind: str) -> Array:
+def _tensor(name: str, array: Array, kind: str, missing: str | None) -> Array:
     if kind == "tensor(string)":
+        if missing is not None:
+            return np.array([missing if one is None else one for one in array], dtype=object)
         if any(one is None for one in array):
             raise SchemaMismatch(
                 f"the column {name!r:.80} has missing text, which ONNX does not have: fill it, or"

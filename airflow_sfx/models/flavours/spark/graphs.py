@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from airflow_sfx.models.flavours.base import Array, require
+from airflow_sfx.models.flavours.graph import GraphBuilder
 from airflow_sfx.models.flavours.spark.parts import Answer, Linear, Trees
 
-_EXTRA = "'airflow-sfx[models]'"
-_OPSETS = (("", 17), ("ai.onnx.ml", 5))
-_IR = 10
 _AT_MOST = 0
 """The mode of a node whose numbers go left if they are at most its threshold."""
 
 
-class Graph:
+class Graph(GraphBuilder):
     """An ONNX graph that takes one matrix, built from its first node to its last.
 
     Args:
@@ -26,24 +23,18 @@ class Graph:
     """
 
     def __init__(self, matrix: str, width: int) -> None:
-        require("onnx", _EXTRA, "saving a model of Spark")
-        from onnx import TensorProto, helper, numpy_helper
-
-        self._types, self._helper, self._tensors = TensorProto, helper, numpy_helper
-        self._nodes: list[Any] = []
-        self._constants: list[Any] = []
-        self._takes = helper.make_tensor_value_info(matrix, TensorProto.DOUBLE, [None, width])
-        self._matrix = matrix
+        super().__init__("saving a model of Spark")
+        self._matrix = self.takes(matrix, "double", [None, width])
 
     def linear(self, model: Linear) -> str:
         """Add the scores of a linear model, and return their name."""
-        weights = self._constant("weights", np.ascontiguousarray(model.weights.T))
-        product = self._node("MatMul", [self._matrix, weights])
-        return self._node("Add", [product, self._constant("intercepts", model.intercepts)])
+        weights = self.constant("weights", np.ascontiguousarray(model.weights.T))
+        product = self.node("MatMul", [self._matrix, weights])
+        return self.node("Add", [product, self.constant("intercepts", model.intercepts)])
 
     def trees(self, model: Trees) -> str:
         """Add the scores of trees, and return their name."""
-        return self._node("TreeEnsemble", [self._matrix], "ai.onnx.ml", **self._ensemble(model))
+        return self.node("TreeEnsemble", [self._matrix], "ai.onnx.ml", **self._ensemble(model))
 
     def finished(
         self, scores: str, answer: Answer, *, threshold: float, scale: float, shares: bool
@@ -57,22 +48,21 @@ class Graph:
             scale: The factor of the score in the probability.
             shares: Whether the scores are probabilities already.
         """
-        kinds = self._types
         if answer == "number":
-            return self._model([(scores, kinds.DOUBLE, [None, 1])])
+            return self.model([(scores, "double", [None, 1])])
         if answer == "binary":
-            above = self._node("Greater", [scores, self._constant("threshold", [threshold])])
-            label = self._node("Cast", [above], to=kinds.INT64)
-            scaled = self._node("Mul", [scores, self._constant("scale", [scale])])
-            one = self._node("Sigmoid", [scaled])
+            above = self.node("Greater", [scores, self.constant("threshold", [threshold])])
+            label = self.cast(above, "int64")
+            scaled = self.node("Mul", [scores, self.constant("scale", [scale])])
+            one = self.node("Sigmoid", [scaled])
             # not 1 - p, which has no digits left if p is near 1
-            other = self._node("Sigmoid", [self._node("Neg", [scaled])])
-            share = self._node("Concat", [other, one], axis=1)
+            other = self.node("Sigmoid", [self.node("Neg", [scaled])])
+            share = self.node("Concat", [other, one], axis=1)
         else:
-            label = self._node("ArgMax", [scores], axis=1, keepdims=1)
-            share = scores if shares else self._node("Softmax", [scores], axis=1)
-        flat = self._node("Reshape", [label, self._constant("shape", np.array([-1]))])
-        return self._model([(flat, kinds.INT64, [None]), (share, kinds.DOUBLE, [None, None])])
+            label = self.node("ArgMax", [scores], axis=1, keepdims=1)
+            share = scores if shares else self.node("Softmax", [scores], axis=1)
+        flat = self.node("Reshape", [label, self.constant("shape", np.array([-1]))])
+        return self.model([(flat, "int64", [None]), (share, "double", [None, None])])
 
     def _ensemble(self, model: Trees) -> dict[str, Any]:
         """Return the attributes of the trees, each of which is there once for each score."""
@@ -92,30 +82,12 @@ class Graph:
             "aggregate_function": 1,  # the sum
             "post_transform": 0,
             "tree_roots": roots,
-            "nodes_splits": self._tensors.from_array(splits, "splits"),
-            "nodes_modes": self._tensors.from_array(modes, "modes"),
+            "nodes_splits": self.tensor("splits", splits),
+            "nodes_modes": self.tensor("modes", modes),
             "leaf_targetids": [target for target, _ in leaves],
-            "leaf_weights": self._tensors.from_array(values, "leaves"),
+            "leaf_weights": self.tensor("leaves", values),
             **{f"nodes_{name}": listed for name, listed in nodes.items()},
         }
-
-    def _node(self, kind: str, inputs: Sequence[str], domain: str = "", **attributes: Any) -> str:
-        name = f"{kind.lower()}_{len(self._nodes)}"
-        self._nodes.append(
-            self._helper.make_node(kind, inputs, [name], name=name, domain=domain, **attributes)
-        )
-        return name
-
-    def _constant(self, name: str, value: Array | list[float]) -> str:
-        self._constants.append(self._tensors.from_array(np.asarray(value), name))
-        return name
-
-    def _model(self, outputs: Sequence[tuple[str, int, list[int | None]]]) -> bytes:
-        gives = [self._helper.make_tensor_value_info(*one) for one in outputs]
-        graph = self._helper.make_graph(self._nodes, "model", [self._takes], gives, self._constants)
-        opsets = [self._helper.make_opsetid(domain, version) for domain, version in _OPSETS]
-        model = self._helper.make_model(graph, opset_imports=opsets, ir_version=_IR)
-        return bytes(model.SerializeToString(deterministic=True))
 
 
 _ATTRIBUTES = ("featureids", "splits", "truenodeids", "falsenodeids", "trueleafs", "falseleafs")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from airflow_sfx.core.errors import InvalidName, ModelRefused, SfxError
 from airflow_sfx.models.artifact.rules import RDS
+from airflow_sfx.models.describe.golden import deviation
 from airflow_sfx.models.flavours.base import (
     Answers,
-    Array,
     Flavour,
     Native,
     Scorer,
@@ -25,8 +27,12 @@ from airflow_sfx.models.flavours.coefficients import (
     Coefficients,
     CoefficientsFlavour,
 )
-from airflow_sfx.models.flavours.tree import TREE, Tree, TreeScorer
-from airflow_sfx.models.schema.rows import columns_of
+from airflow_sfx.models.flavours.onnx import OnnxScorer
+from airflow_sfx.models.flavours.r.child import RscriptScorer
+from airflow_sfx.models.flavours.r.linear import linear_to_onnx
+from airflow_sfx.models.flavours.r.tree import TREE, Tree, TreeScorer
+from airflow_sfx.models.flavours.r.walk import tree_to_onnx
+from airflow_sfx.models.schema.rows import Columns, columns_of
 from airflow_sfx.models.schema.signature import Feature, Signature, Value, signature_of
 
 if TYPE_CHECKING:
@@ -34,7 +40,11 @@ if TYPE_CHECKING:
 
 TRUST = "R"
 """What the caller names to load it."""
-_TOLERANCE = 1e-9
+PACKAGES = "packages"
+"""The parameter that lists the packages of R which a file of R needs."""
+_EXACT, _BY_R = 1e-12, 1e-8
+_ROUNDING, _MOST_ROUNDING = 1e-14, 1e-9
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,13 +52,14 @@ class RModel:
     """A model of R, with R's own answers to some rows.
 
     Args:
-        rows: The rows.
+        rows: The rows, those with missing values that only check the scorer last.
         answers: R's predictions for them.
         classes: The classes, in the order of the probabilities; empty for numbers.
         kind: What R calls it: ``lm``, ``glm``, ``rpart`` or another class.
         scorer: The coefficients or the tree, or None if only R can use the model.
         native: The file of R, if there is no scorer.
         parameters: The formula and the like.
+        levels: The levels of each factor.
     """
 
     rows: pd.DataFrame
@@ -58,6 +69,24 @@ class RModel:
     scorer: Coefficients | Tree | None
     native: bytes = b""
     parameters: Mapping[str, object] | None = None
+    levels: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def tolerance(self) -> float:
+        """How much a scorer may differ from R, relative to the size of numbers above 1.
+
+        It adds the same numbers in another order: where large ones cancel each other out, the
+        rounding is as much larger as they are.
+        """
+        if self.scorer is None:
+            return _BY_R
+        if isinstance(self.scorer, Tree):
+            return _EXACT
+        sizes = self.scorer.sizes(self._columns())
+        if self.scorer.link == "identity":
+            sizes = sizes / np.maximum(1.0, np.abs(self.answers.prediction))
+        cancelled = np.max(sizes, initial=1.0, where=np.isfinite(sizes))
+        return float(max(_EXACT, min(_MOST_ROUNDING, _ROUNDING * cancelled)))
 
     def refusal(self) -> str:
         """Return why its scorer cannot be used; empty if it agrees with R on all rows."""
@@ -67,22 +96,38 @@ class RModel:
         if missing := sorted(set(self.scorer.columns) - set(names)):
             return f"the rows lack the column {missing[0]!r}"
         try:
-            features = signature_of(self.rows, names, None)
-            found = self.scorer.answers(columns_of(Signature(tuple(features), ()), self.rows))
+            columns = self._columns()
+            found = [self.scorer.answers(columns)]
+            found += [
+                OnnxScorer(one, names, self.classes, "the model").answers(columns)
+                for one in self.graphs(self._features())
+            ]
         except SfxError as error:
             return str(error)
-        one, other = _numbers(self.answers), _numbers(found)
-        if one.shape != other.shape:
-            return "its answers have another shape than those of R"
-        differ = float(np.max(np.abs(one - other) / np.maximum(1.0, np.abs(one)), initial=0.0))
-        if not differ <= _TOLERANCE:
-            return f"its answers differ from those of R by up to {differ:.3g}"
+        for one in found:
+            differ = deviation(self.answers, one)
+            if not differ.within(self.tolerance):
+                return (
+                    f"its answers differ from those of R by up to {differ.greatest:.3g}, and in"
+                    f" {differ.labels} of {differ.rows} classes"
+                )
         return ""
 
+    def graphs(self, features: Sequence[Feature]) -> Iterator[bytes]:
+        """Yield the model as ONNX; nothing if onnx is not installed, or it would be too large."""
+        try:
+            if isinstance(self.scorer, Tree):
+                yield tree_to_onnx(self.scorer, features, self.levels)
+            elif self.scorer is not None and (made := linear_to_onnx(self.scorer, features)):
+                yield made
+        except ModelRefused as error:
+            _log.info("The model is saved without ONNX: %s", error)
 
-def _numbers(answers: Answers) -> Array:
-    found = answers.prediction if answers.probability is None else answers.probability
-    return found.astype(np.float64)
+    def _features(self) -> tuple[Feature, ...]:
+        return signature_of(self.rows, list(self.rows.columns), None)
+
+    def _columns(self) -> Columns:
+        return columns_of(Signature(self._features(), ()), self.rows)
 
 
 class RFlavour(Flavour):
@@ -121,6 +166,12 @@ class RFlavour(Flavour):
         """Return R's own file, if Python cannot score the model."""
         return Native(RDS, model.native, (TRUST,)) if model.scorer is None else None
 
+    def portable(
+        self, model: RModel, features: Sequence[Feature], frame: pd.DataFrame
+    ) -> Iterator[bytes]:
+        """Yield the coefficients or the tree as ONNX."""
+        yield from model.graphs(features)
+
     def components(self, model: RModel, features: Sequence[Feature]) -> dict[str, object]:
         """Return the coefficients or the tree."""
         if model.scorer is None:
@@ -145,10 +196,8 @@ class RFlavour(Flavour):
                 ) from error
         if RDS in entries:
             check_trust((TRUST,), trust, where, RDS)
-            raise ModelRefused(
-                f"{where} has a model that only R can use: load it in R, with"
-                " sf_model_load(trust = TRUE)"
-            )
+            parameters = json.loads(entries["params.json"])
+            return RscriptScorer(entries[RDS], signature, parameters.get(PACKAGES) or (), where)
         return None
 
 

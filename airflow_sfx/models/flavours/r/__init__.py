@@ -1,0 +1,1 @@
+"""Models of R: ONNX of coefficients and trees, or else a file for R."""
