@@ -19,6 +19,7 @@ import pytest
 import airflow_sfx as sfx
 from airflow_sfx.jobs.runners.base import RunnerUnavailable
 from airflow_sfx.workbench.limits import Limits, Site
+from airflow_sfx.workbench.workbench import Workbench
 from airflow_sfx.workbench.workbenches import Workbenches
 
 INSIDE = 50_000
@@ -47,6 +48,11 @@ def ask(address: str, what: str) -> Any:
     """Let the small server evaluate an expression."""
     with urllib.request.urlopen(f"{address}&eval={quote(what)}", timeout=30) as answer:
         return json.loads(answer.read())
+
+
+def container_of(one: Workbench) -> Any:
+    """The container of a workbench."""
+    return import_module("docker").from_env().containers.get(f"sfx-workbench-{one.id}")
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from airflow_sfx.workbench.errors import WorkbenchNotFound, WorkbenchRefused
 from airflow_sfx.workbench.limits import Limits, Site
 from airflow_sfx.workbench.workbench import Order, Workbench
 from airflow_sfx.workbench.workbenches import Workbenches
-from tests.workbench.conftest import INSIDE, ask
+from tests.workbench.conftest import INSIDE, ask, container_of
 from tests.workbench.hanging import hanging
 
 STORE = """(
@@ -39,10 +39,6 @@ def started(some: Workbenches, warehouse: sfx.Warehouse, **options: object) -> W
     ready = some.wait(one.id)
     assert ready.state == "running", (ready, some.log(one.id))
     return one
-
-
-def container_of(one: Workbench):
-    return import_module("docker").from_env().containers.get(f"sfx-workbench-{one.id}")
 
 
 def test_a_workbench_serves_its_owner_within_its_limits(benches, warehouse) -> None:
