@@ -20,7 +20,10 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-IMAGES = {"base": None, "core": "base", "job": "base", "lab": "base"}
+IMAGES: dict[str, str | None] = {
+    "base": None,
+    **dict.fromkeys(("core", "job", "serve", "lambda", "lab", "notebook"), "base"),
+}
 """The images, with that below each, in the order in which they are built."""
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "airflow-sfx"
 DEBIAN, SUITE = "sfx-debian:bookworm", "bookworm"
