@@ -1,4 +1,4 @@
-"""A real Docker daemon and the images `core` and `lab`, shared by all test processes of a machine.
+"""A real Docker daemon and the images that are tested, shared by all test processes of a machine.
 
 The daemon's folder stays between runs, so that images are built once. Who uses it holds a lock,
 which the system releases when a process dies: the last one stops the daemon.
@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import requests
 
 from tools import images
 
@@ -54,6 +55,38 @@ def docker_engine(docker_daemon, monkeypatch) -> str:
     return docker_daemon
 
 
+def docker(*arguments: str) -> str:
+    """Return what a command of Docker prints."""
+    done = subprocess.run(
+        [images.docker_program(), *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[str]:
+    """The ID of a container of the host's network, with a read-only root and no rights."""
+    sealed = ("--network=host", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL")
+    container = docker("create", *sealed, *arguments).split()[-1]
+    try:
+        docker("start", container)
+        yield container
+    finally:
+        docker("rm", "--force", container)
+
+
+def asked(port: int, path: str, token: str = "") -> requests.Response:
+    """Ask a server, from the moment on at which it listens."""
+    headers = {"Authorization": f"token {token}"} if token else {}
+    give_up = time.monotonic() + _SECONDS
+    while time.monotonic() < give_up:
+        with suppress(requests.ConnectionError):
+            return requests.get(f"http://127.0.0.1:{port}{path}", headers=headers, timeout=10)
+        time.sleep(0.05)
+    raise AssertionError(f"nothing listens on port {port}")
+
+
 @pytest.fixture(scope="session")
 def core_image(docker_daemon) -> str:
     """The image ``core`` of these sources."""
@@ -66,12 +99,18 @@ def lab_image(docker_daemon) -> str:
     return _built("lab", docker_daemon)
 
 
+@pytest.fixture(scope="session")
+def serve_image(docker_daemon) -> str:
+    """The image ``serve`` of these sources."""
+    return _built("serve", docker_daemon)
+
+
 def _built(name: str, daemon: str) -> str:
     """Build an image, unless this machine has it."""
     tag = _digest()
     with _alone("build.lock"), pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOCKER_HOST", daemon)
-        if not _docker("images", "--quiet", f"sfx-{name}:{tag}").stdout.strip():
+        if not docker("images", "--quiet", f"sfx-{name}:{tag}").strip():
             images.build([name], tag)
     return f"sfx-{name}:{tag}"
 
@@ -116,12 +155,6 @@ def _answers(url: str) -> bool:
         [images.docker_program(), "--host", url, "version"], capture_output=True, check=False
     )
     return done.returncode == 0
-
-
-def _docker(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [images.docker_program(), *arguments], capture_output=True, text=True, check=True
-    )
 
 
 @contextmanager

@@ -32,6 +32,11 @@ _LIST = (
     "for one in sorted({(one.name.lower(), one.version) for one in d()}): print(*one)"
 )
 """A program that prints the Python packages of an image."""
+_R_LIST = (
+    "for one in /usr/local/lib/R/site-library/*/DESCRIPTION; do [ ! -f $one ] ||"
+    " sed -n 's/^Package: //p; s/^Version: //p' $one | paste -sd' '; done"
+)
+"""A program that prints the R packages of an image that are not Debian's."""
 _CERTIFICATES = Path("/usr/local/share/ca-certificates")
 _PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy")
 _LEFT_OUT = ("var/cache/apt/*", "var/lib/apt/lists/*", "usr/share/doc/*", "usr/share/locale/*")
@@ -66,7 +71,9 @@ def build(names: list[str], tag: str, base_image: str = "") -> dict[str, str]:
 
 
 def bill_of_materials(image: str) -> dict[str, object]:
-    """Return what an image has, as a CycloneDX document: Debian's packages and Python's.
+    """Return what an image has, as a CycloneDX document: packages of Debian, Python and R.
+
+    Those of R are Debian's but for the ones of ``/usr/local``.
 
     Args:
         image: The image, of this daemon.
@@ -77,8 +84,10 @@ def bill_of_materials(image: str) -> dict[str, object]:
     options = ("run", "--rm", "--network=none", "--entrypoint=", image)
     debian_ = _text(*options, "dpkg-query", "--show", "--showformat=${Package} ${Version}\\n")
     python = _text(*options, "python3", "-c", _LIST)
+    r = _text(*options, "sh", "-c", _R_LIST)
     found = [("deb/debian", line) for line in debian_.splitlines()]
     found += [("pypi", line) for line in python.splitlines()]
+    found += [("cran", line) for line in r.splitlines()]
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",

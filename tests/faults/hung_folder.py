@@ -11,7 +11,7 @@ import os
 import stat
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from errno import ENOSYS
 from pathlib import Path
@@ -27,14 +27,14 @@ _ATTRIBUTES = struct.pack("<QII6Q10I", 1, 0, 0, 1, *[0] * 8, stat.S_IFDIR | 0o77
 
 
 @contextmanager
-def hung_folder(place: Path) -> Iterator[Path]:
+def hung_folder(place: Path) -> Iterator[Callable[[], None]]:
     """Make a folder that hangs, for the length of the block.
 
     Args:
         place: Where; it is made.
 
     Yields:
-        The folder.
+        What gives the folder up earlier: all that waits gets an error.
     """
     place.mkdir()
     device = os.open("/dev/fuse", os.O_RDWR)
@@ -44,12 +44,15 @@ def hung_folder(place: Path) -> Iterator[Path]:
         raise OSError(ctypes.get_errno(), "mount")
     server = threading.Thread(target=_serve, args=(device,), daemon=True)
     server.start()
-    try:
-        yield place
-    finally:
-        # By force: what waits ends with an error, and so does the thread.
+
+    def give_up() -> None:
         _LIBC.umount2(os.fsencode(place), _FORCE | _DETACH)
         server.join(10)
+
+    try:
+        yield give_up
+    finally:
+        give_up()
         os.close(device)
 
 

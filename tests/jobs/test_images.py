@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import airflow_sfx as sfx
+from tests.containers import docker
 from tests.jobs.conftest import Bench
 from tools.images import IMAGES, ROOT, bill_of_materials, docker_program
 
@@ -139,13 +140,7 @@ def test_core_runs_with_a_read_only_root_as_a_user_without_a_compiler(core_image
     tools = inside(core_image, "sh", "-c", "command -v gcc cc make pip ld")
     assert (tools.returncode != 0, tools.stdout) == (True, "")
     assert "sfx 0" in inside(core_image, "sfx", "--version").stdout
-    shown = subprocess.run(
-        [docker_program(), "image", "inspect", "--format={{.Size}}", core_image],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert int(shown.stdout) < 700 << 20
+    assert int(docker("image", "inspect", "--format={{.Size}}", core_image)) < 700 << 20
 
 
 def test_the_bill_of_materials_has_what_is_locked(core_image: str) -> None:

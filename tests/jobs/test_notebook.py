@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 import pytest
-import requests
 
 import airflow_sfx as sfx
+from tests.containers import asked, docker, running
 from tests.faults.hung_folder import hung_folder
 from tests.services import free_port
-from tools.images import docker_program
 
 TOKEN = "a-token-of-a-test"
 PYTHON = """
@@ -32,14 +27,6 @@ cat(sum(got$n))
 """
 
 pytestmark = pytest.mark.usefixtures("docker_engine")
-
-
-def docker(*arguments: str) -> str:
-    done = subprocess.run(
-        [docker_program(), *arguments], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 def notebook(kernel: str, code: str) -> str:
@@ -86,37 +73,16 @@ def test_cells_of_python_and_r_share_a_warehouse(lab_image: str, shared: Path) -
     assert warehouse.load_dataframe("lab", "r")["n"].tolist() == [3.0, 4.0]
 
 
-@contextmanager
-def started(image: str, home: Path, port: int) -> Iterator[str]:
-    name = f"sfx-test-{port}"
-    try:
-        docker(
-            *("run", "--detach", f"--name={name}", "--network=host", "--read-only"),
-            *("--tmpfs=/tmp", "--cap-drop=ALL", f"--volume={home}:/home/sfx"),
-            *(f"--env=JUPYTER_TOKEN={TOKEN}", f"--env=SFX_WORKBENCH_PORT={port}", image),
-        )
-        yield name
-    finally:
-        subprocess.run([docker_program(), "rm", "--force", name], capture_output=True, check=False)
-
-
-def asked(port: int, path: str, token: str = TOKEN) -> requests.Response:
-    """Ask JupyterLab, from the moment on at which it listens."""
-    give_up = time.monotonic() + 60
-    while time.monotonic() < give_up:
-        with suppress(requests.ConnectionError):
-            headers = {"Authorization": f"token {token}"}
-            return requests.get(f"http://127.0.0.1:{port}{path}", headers=headers, timeout=10)
-        time.sleep(0.05)
-    raise AssertionError("JupyterLab has not started")
-
-
 def test_a_home_that_hangs_does_not_keep_jupyterlab_from_starting(
     lab_image: str, shared: Path
 ) -> None:
     port = free_port()
-    with hung_folder(shared / "hung") as home, started(lab_image, home, port) as name:
-        assert asked(port, "/api/status").ok
+    options = (f"--env=JUPYTER_TOKEN={TOKEN}", f"--env=SFX_WORKBENCH_PORT={port}")
+    with (
+        hung_folder(shared / "hung") as give_up,
+        running(*options, f"--volume={shared}/hung:/home/sfx", lab_image) as name,
+    ):
+        assert asked(port, "/api/status", TOKEN).ok
         warning = docker("logs", "--timestamps", name).splitlines()[0]
         assert "WARNING: the home /home/sfx has not answered for 5 seconds" in warning
         begun = docker("inspect", "--format={{.State.StartedAt}}", name).strip()
@@ -125,6 +91,7 @@ def test_a_home_that_hangs_does_not_keep_jupyterlab_from_starting(
 
         docker("exec", name, "sfx-notebook-healthy")
         assert asked(port, "/api/status", "another").status_code == 403
-        kernels = asked(port, "/api/kernelspecs").json()["kernelspecs"]
+        kernels = asked(port, "/api/kernelspecs", TOKEN).json()["kernelspecs"]
         assert kernels.keys() == {"python3", "ir"}
         assert TOKEN not in docker("logs", name)
+        give_up()  # or the container cannot be ended
