@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import socket
-from datetime import datetime
 from typing import Any, ClassVar
 
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.jobs.runners.base import CREDENTIALS, KEYS_INSIDE, PREFIX
+from airflow_sfx.jobs.runners.base import CREDENTIALS, KEYS_INSIDE, PREFIX, parse_options
 from airflow_sfx.jobs.runners.daemon import (
     Daemon,
     confined,
@@ -17,11 +16,10 @@ from airflow_sfx.jobs.runners.daemon import (
     status_of,
 )
 from airflow_sfx.jobs.runners.docker import DockerOptions
-from airflow_sfx.workbench.runner import WorkbenchRunner, limited, reason_of, state_of
-from airflow_sfx.workbench.workbench import HOME_INSIDE, INSIDE_PORT, Order, Workbench
+from airflow_sfx.workbench.limits import Site
+from airflow_sfx.workbench.runner import WorkbenchRunner, described, limited
+from airflow_sfx.workbench.workbench import HOME_INSIDE, INSIDE_PORT, LABEL, Order, Workbench
 
-LABEL = "airflow_sfx.workbench"
-"""The label of each workbench's container; its value is the ID. Others begin with it and a dot."""
 _GRACE_SECONDS = 5
 _PROCESSES = 4096
 _HOME_IN_MEMORY = "rw,exec,nosuid,nodev,size=1g"
@@ -34,17 +32,19 @@ class DockerWorkbenches(WorkbenchRunner):
     """Runs workbenches in containers of a Docker daemon.
 
     Args:
-        options: The options of the daemon, as those of jobs.
-        bind: The address of the machine at which workbenches listen.
-        site: The name of this installation: the workbenches of others are not seen.
+        site: How workbenches run here.
+
+    Raises:
+        InvalidName: An option is not one of Docker's, or the network is none.
     """
 
     name: ClassVar[str] = "docker"
 
-    def __init__(self, options: DockerOptions, bind: str, site: str) -> None:
+    def __init__(self, site: Site) -> None:
+        options = parse_options(DockerOptions, site.options, self.name)
         if options.network == "none":
             raise InvalidName("a workbench without a network cannot be reached: name another")
-        self._options, self._bind, self._site = options, bind, site
+        self._options, self._bind, self._site = options, site.bind, site.name
         self._daemon = Daemon(options.url)
 
     @property
@@ -73,9 +73,10 @@ class DockerWorkbenches(WorkbenchRunner):
 
     def all(self, *, measure: bool = True) -> list[Workbench]:
         """Return the workbenches of the daemon."""
+        own = [LABEL, f"{LABEL}.site={self._site}"]
         with self._daemon.reached():
             containers = self._daemon.client.containers.list(
-                all=True, filters={"label": [LABEL, self._label]}, ignore_removed=True
+                all=True, filters={"label": own}, ignore_removed=True
             )
             return [self._described(one, measure=measure) for one in containers]
 
@@ -105,10 +106,6 @@ class DockerWorkbenches(WorkbenchRunner):
                 container.remove(v=True, force=True)
             except self._daemon.errors.NotFound:  # another process was first
                 return
-
-    @property
-    def _label(self) -> str:
-        return f"{LABEL}.site={self._site}"
 
     def _find(self, workbench_id: str) -> Any:
         container = self._daemon.find(_name(workbench_id))
@@ -143,7 +140,7 @@ class DockerWorkbenches(WorkbenchRunner):
             **confinement,
             **network,
             "name": _name(order.id),
-            "labels": {**_labels(order, port), f"{LABEL}.site": self._site},
+            "labels": order.labels(self._site, port),
             "entrypoint": limited(order.seconds(), command),
             "environment": {**environment, **order.variables(host, port or INSIDE_PORT)},
             "volumes": volumes,
@@ -163,35 +160,13 @@ class DockerWorkbenches(WorkbenchRunner):
         return {"ports": published, **named}, "0.0.0.0", 0  # noqa: S104  in the container
 
     def _described(self, container: Any, *, measure: bool) -> Workbench:
-        labels, status = container.labels, status_of(container)
-        label = {
-            name: labels.get(f"{LABEL}.{name}", "")
-            for name in ("owner", "image", "memory", "cpus", "started", "ends", "home", "port")
-        }
-        started, ends = (datetime.fromisoformat(label[name]) for name in ("started", "ends"))
-        host, port = self._bind, int(label["port"]) or _published(container)
-        running = container.status == "running"
-        return Workbench(
-            id=labels[LABEL],
-            owner=label["owner"],
-            image=label["image"],
-            state=(state_of(started, host, port) if status.is_running else "ended"),
-            memory=int(label["memory"]),
-            cpus=float(label["cpus"]),
-            started=started,
-            ends=ends,
-            memory_used=self._memory_of(container) if running and measure else None,
-            home=label["home"],
-            host=host if status.is_running else "",
-            port=port if status.is_running else 0,
-            reason=""
-            if status.is_running
-            else reason_of(
-                status.exit_code,
-                status.reason,
-                out_of_memory=status.out_of_memory,
-                over=status.exit_code == _TIME_OVER,
-            ),
+        status, running = status_of(container), container.status == "running"
+        used = self._memory_of(container) if running and measure else None
+        return described(
+            container.labels,
+            status,
+            (self._bind, _published(container)),
+            memory_used=used,
         )
 
     def _memory_of(self, container: Any) -> int | None:
@@ -205,27 +180,8 @@ class DockerWorkbenches(WorkbenchRunner):
         return int(found["usage"]) - int(cache) if "usage" in found else None
 
 
-_TIME_OVER = 124
-"""The exit code of `timeout` whose command took too long."""
-
-
 def _name(workbench_id: str) -> str:
     return f"{PREFIX}workbench-{workbench_id}"
-
-
-def _labels(order: Order, port: int) -> dict[str, str]:
-    """Return the labels of a container: all that describes a workbench but its token."""
-    found = {
-        "owner": order.owner,
-        "image": order.image,
-        "memory": str(order.memory),
-        "cpus": f"{order.cpus:g}",
-        "started": order.started.isoformat(),
-        "ends": order.ends.isoformat(),
-        "home": order.home,
-        "port": str(port),
-    }
-    return {LABEL: order.id, **{f"{LABEL}.{name}": value for name, value in found.items()}}
 
 
 def _command_of(image: Any) -> list[str]:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 
-from airflow_sfx.workbench.workbench import Order, State, Workbench
+from airflow_sfx.jobs.runners.base import Status
+from airflow_sfx.workbench.workbench import LABEL, Order, State, Workbench
 
 _LOOK_SECONDS = 0.2
 _LONGEST_START = timedelta(minutes=2)
 """After that, a workbench counts as running although its address cannot be reached from here."""
 _KILL_SECONDS = 10
+_TIME_OVER = 124
+"""The exit code of `timeout` whose command took too long."""
 
 
 class WorkbenchRunner(ABC):
     """Runs workbenches, and finds them again by their labels."""
 
     name: ClassVar[str]
+    longest_pause: ClassVar[float] = 0.5
+    """The longest time between two looks at a workbench that starts, in seconds."""
 
     @property
     @abstractmethod
@@ -89,31 +94,54 @@ def limited(seconds: int, command: Sequence[str]) -> list[str]:
     return ["timeout", "-k", str(_KILL_SECONDS), str(seconds), *command]
 
 
-def reason_of(exit_code: int | None, reason: str, *, out_of_memory: bool, over: bool) -> str:
-    """Return why a workbench has ended.
+def described(
+    labels: Mapping[str, str],
+    status: Status,
+    address: tuple[str, int],
+    *,
+    memory_used: int | None = None,
+) -> Workbench:
+    """Return a workbench from the labels of its container.
 
     Args:
-        exit_code: The exit code of its command.
-        reason: The runner's words.
-        out_of_memory: Whether it used more memory than its limit.
-        over: Whether its time is over.
+        labels: The labels.
+        status: What became of the container.
+        address: The host, and the port if the labels have none; empty and 0 if not known yet.
+        memory_used: The memory that it uses, in bytes, or None.
     """
-    if out_of_memory:
+    label = {name.removeprefix(f"{LABEL}."): value for name, value in labels.items()}
+    started, ends = (datetime.fromisoformat(label[name]) for name in ("started", "ends"))
+    host, port = address[0], int(label["port"]) or address[1]
+    runs = status.is_running
+    return Workbench(
+        id=labels[LABEL],
+        owner=label["owner"],
+        image=label["image"],
+        state=_state(started, host, port) if runs else "ended",
+        memory=int(label["memory"]),
+        cpus=float(label["cpus"]),
+        started=started,
+        ends=ends,
+        memory_used=memory_used,
+        home=label.get("home", ""),
+        host=host if runs else "",
+        port=port if runs else 0,
+        reason="" if runs else _reason(status),
+    )
+
+
+def _reason(status: Status) -> str:
+    """Return why a workbench has ended."""
+    if status.out_of_memory:
         return "it was out of memory: start one with more"
-    if over:
+    if status.exit_code == _TIME_OVER:
         return "its time was over"
-    words = reason or (f"exit code {exit_code}" if exit_code is not None else "it was lost")
-    return f"it ended by itself: {words}"
+    code = "it was lost" if status.exit_code is None else f"exit code {status.exit_code}"
+    return f"it ended by itself: {status.reason or code}"
 
 
-def state_of(started: datetime, host: str, port: int) -> State:
-    """Return whether a workbench that has not ended answers at its address.
-
-    Args:
-        started: When it was started.
-        host: The host of its address.
-        port: The port of its address.
-    """
+def _state(started: datetime, host: str, port: int) -> State:
+    """Return whether a workbench that has not ended answers at its address."""
     if datetime.now(UTC) - started > _LONGEST_START:
         return "running"
     if not host or not port:

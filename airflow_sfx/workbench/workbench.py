@@ -15,6 +15,9 @@ HOME_INSIDE = "/home/sfx"
 INSIDE_PORT = 8888
 """The port of a workbench that has a network of its own."""
 
+LABEL = "airflow_sfx.workbench"
+"""The label of each workbench's container; its value is the ID. Others begin with it and a dot."""
+
 State = Literal["starting", "running", "ended"]
 """``starting`` until JupyterLab answers, ``running``, or ``ended``."""
 
@@ -122,6 +125,26 @@ class Order:
             "SFX_WORKBENCH_PORT": str(port),
             "SFX_WAREHOUSE": self.warehouse,
         }
+
+    def labels(self, site: str, port: int) -> dict[str, str]:
+        """Return the labels of the container, which describe a workbench but for its token.
+
+        Args:
+            site: The name of the installation.
+            port: The port of its address, or 0 if that is not known yet.
+        """
+        found = {
+            "site": site,
+            "owner": self.owner,
+            "image": self.image,
+            "memory": str(self.memory),
+            "cpus": f"{self.cpus:g}",
+            "started": self.started.isoformat(),
+            "ends": self.ends.isoformat(),
+            "home": self.home,
+            "port": str(port),
+        }
+        return {LABEL: self.id, **{f"{LABEL}.{name}": value for name, value in found.items()}}
 
 
 def checked_owner(owner: object) -> str:

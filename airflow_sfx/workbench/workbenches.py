@@ -25,7 +25,7 @@ from airflow_sfx.workbench.workbench import Order, Workbench, checked_owner
 
 _KEPT = timedelta(days=1)
 """How long one that has ended stays in the list, with its log."""
-_FIRST_PAUSE, _PAUSE = 0.1, 0.5
+_FIRST_PAUSE = 0.1
 
 
 class Workbenches:
@@ -115,7 +115,8 @@ class Workbenches:
         except JobFailed as error:
             raise WorkbenchRefused(error.rule, remedy=error.remedy) from error
         self._check_again(order)
-        return replace(self.get(order.id), reason=found.problem)
+        one = self.get(order.id)
+        return replace(one, reason=one.reason or found.problem)
 
     def all(self, owner: str | None = None) -> list[Workbench]:
         """Return the workbenches, newest first, and end those whose time is over.
@@ -164,7 +165,7 @@ class Workbenches:
         end, pause = time.monotonic() + seconds, _FIRST_PAUSE
         while (one := self.get(workbench_id)).state == "starting" and time.monotonic() < end:
             time.sleep(pause)
-            pause = min(pause * 1.5, _PAUSE)
+            pause = min(pause * 1.5, self._runner.longest_pause)
         return one
 
     def address(self, workbench_id: str, owner: str) -> str:
@@ -291,15 +292,14 @@ class Workbenches:
 
 
 def _runner_of(site: Site) -> WorkbenchRunner:
-    from airflow_sfx.jobs.runners.base import parse_options
-
     if site.runner == "docker":
-        from airflow_sfx.jobs.runners.docker import DockerOptions
         from airflow_sfx.workbench.docker import DockerWorkbenches
 
-        return DockerWorkbenches(
-            parse_options(DockerOptions, site.options, "docker"), site.bind, site.name
-        )
+        return DockerWorkbenches(site)
+    if site.runner == "ecs":
+        from airflow_sfx.workbench.ecs import EcsWorkbenches
+
+        return EcsWorkbenches(site)
     raise InvalidName(f"there is no runner {site.runner!r:.40} of workbenches: use docker or ecs")
 
 

@@ -34,6 +34,8 @@ class Task:
     token: str | None = None
     run: Any = None
     pull_error: str = ""
+    tags: list[dict[str, str]] = field(default_factory=list)
+    overrides: dict[str, Any] = field(default_factory=dict)
     stopped_by: str = ""
 
 
@@ -82,6 +84,8 @@ class Ecs:
             container,
             body.get("startedBy", ""),
             body.get("clientToken"),
+            tags=body.get("tags", []),
+            overrides=body["overrides"],
         )
         self.tasks[task.arn] = task
         variables = [*container.get("environment", []), *override.get("environment", [])]
@@ -159,6 +163,8 @@ class Ecs:
                 if state["OOMKilled"]:
                     one["reason"] = "OutOfMemoryError: Container killed due to memory usage"
                 stop = task.stopped_by or "Essential container in task exited"
+        if task.definition.get("networkMode") == "awsvpc":  # its interface is this machine's
+            one["networkInterfaces"] = [{"privateIpv4Address": "127.0.0.1"}]
         now = "RUNNING" if running else "STOPPED"
         return {
             "taskArn": task.arn,
@@ -167,6 +173,8 @@ class Ecs:
             "desiredStatus": now,
             "lastStatus": now,
             "containers": [{**one, "lastStatus": now}],
+            "tags": task.tags,
+            "overrides": task.overrides,
             **({} if running else {"stoppedReason": stop}),
         }
 

@@ -38,7 +38,8 @@ def open_runner(name: str, options: Mapping[str, Any] | None = None) -> Runner:
 
         return DockerRunner(parse_options(DockerOptions, given, name))
     if name == "ecs":
-        from airflow_sfx.jobs.runners.ecs import EcsOptions, EcsRunner
+        from airflow_sfx.jobs.runners.cluster import EcsOptions
+        from airflow_sfx.jobs.runners.ecs import EcsRunner
 
         return EcsRunner(parse_options(EcsOptions, given, name))
     raise InvalidName(f"there is no runner {name!r}: use {', '.join(RUNNERS)}")
