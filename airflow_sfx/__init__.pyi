@@ -6,6 +6,7 @@ from . import (
 )
 from ._default import (
     adopt as adopt,
+    aggregate as aggregate,
     audit as audit,
     check as check,
     connect as connect,
@@ -73,5 +74,6 @@ from .core.pin import BatchPin as BatchPin
 from .core.producer import Producer as Producer
 from .core.table import TableRef as TableRef
 from .jobs import job as job
+from .portability.function import portable as portable
 from .warehouse.pins.holds import Hold as Hold
 from .warehouse.warehouse import Warehouse as Warehouse

@@ -129,6 +129,7 @@ default = Warehouse(_current)
 models = ModelRegistry(default)
 
 adopt = default.adopt
+aggregate = default.aggregate
 audit = default.audit
 check = default.check
 declared_checks = default.declared_checks

@@ -2,8 +2,8 @@
 
 If a check fails, the batch stays staged and the current batch is unchanged. A check is any callable
 of the frame: None or true passes, false or a text fails. Pandera schemas and models are checks too.
-The checks in this module accept pandas, polars and Arrow frames, and can be declared once for all
-writers of a table; see `airflow_sfx.set_checks`.
+The checks in this module accept pandas, polars and Arrow frames, and all but `portable` can be
+declared once for all writers of a table; see `airflow_sfx.set_checks`.
 
 A check that has a method ``with_context`` is given an object with the ``table`` and the
 ``batches`` that the call has written, as
@@ -18,6 +18,7 @@ Example:
     "column 'n' has 1 null"
 """
 
+from airflow_sfx.portability.passes import portable
 from airflow_sfx.warehouse.quality.checks import (
     has_columns,
     not_null,
@@ -33,6 +34,7 @@ __all__ = [
     "has_columns",
     "like_before",
     "not_null",
+    "portable",
     "rows_between",
     "rows_like_before",
     "unique",

@@ -104,18 +104,19 @@ def _used(function: types.FunctionType, definition: ast.FunctionDef) -> list[str
     named = {node.id for one in defaults for node in ast.walk(one) if isinstance(node, ast.Name)}
     read = {
         str(step.argval)
-        for code in _codes(function.__code__)
+        for code in codes_of(function.__code__)
         for step in dis.get_instructions(code)
         if step.opname in ("LOAD_GLOBAL", "LOAD_NAME")
     }
     return sorted(name for name in named | read if not hasattr(builtins, name))
 
 
-def _codes(code: types.CodeType) -> Iterator[types.CodeType]:
+def codes_of(code: types.CodeType) -> Iterator[types.CodeType]:
+    """Yield a code object, and those of the functions inside of it."""
     yield code
     for one in code.co_consts:
         if isinstance(one, types.CodeType):
-            yield from _codes(one)
+            yield from codes_of(one)
 
 
 def _imports(function: types.FunctionType) -> dict[str, str]:

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
+    from airflow_sfx.frames._typing import AnyColumn
     from airflow_sfx.storage.concurrency import Progress
     from airflow_sfx.warehouse.batch.target import Target
     from airflow_sfx.warehouse.diff.diff import BatchDiff
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.quality.check_current import CheckedBatch
     from airflow_sfx.warehouse.quality.metrics import TableMetrics
     from airflow_sfx.warehouse.quality.set_checks import CheckDeclaration
+    from airflow_sfx.warehouse.read.aggregate import Aggregate, How
     from airflow_sfx.warehouse.retention.erasure import ErasureReport
     from airflow_sfx.warehouse.retention.expire import RetentionReport, Rule
     from airflow_sfx.warehouse.retention.policies import Policy, PolicyReport
@@ -155,7 +157,8 @@ class Warehouse:
             publish: Whether to make the batch current. False stages it: complete, but not current
                 until `publish`.
             reason: The reason, recorded in the history.
-            inputs: The pins that the frame was made from, recorded in the manifest.
+            inputs: The pins that the frame was made from, recorded in the manifest, with those of
+                the aggregates that a portable function used.
             checks: Checks that the frame must pass to be published; see `airflow_sfx.checks`.
             evolve: Allowed changes of the table's schema: ``safe`` allows added columns and widened
                 types, ``any`` every change, ``none`` no change.
@@ -188,13 +191,15 @@ class Warehouse:
         self.metastore.get_ready()  # connects in the background, during the imports below
 
         from airflow_sfx.frames.inputs import is_spark
+        from airflow_sfx.warehouse.read.aggregate import pins_of
         from airflow_sfx.warehouse.write.store import store_frame
         from airflow_sfx.warehouse.write.store_plan import StoreOptions
 
         if partitions is not None and partition_by is not None:
             raise InvalidName("partitions= and partition_by= were both given: pass one of them")
         target = self._target(TableRef(dest_db, dest_table))
-        pins, checked = listed(inputs, "inputs"), listed(checks, "checks")
+        named, checked = listed(inputs, "inputs"), listed(checks, "checks")
+        pins = (*named, *(one for one in pins_of(df) if one not in named))
         options = StoreOptions(
             partitions,
             partition_by,
@@ -632,6 +637,49 @@ class Warehouse:
             True
         """
         return self._pin(self._open(db, table), partitions, as_of)
+
+    def aggregate(
+        self,
+        source: str | BatchPin,
+        column: str,
+        how: How,
+        *,
+        partitions: Sequence[object] | None = None,
+    ) -> Aggregate:
+        """Return a number of a whole column, for functions that see one row at a time.
+
+        It is computed of the batches that are current when it is first read, and stays as it is,
+        with their pin, until its `follow` is called. A portable function that reads it gets the
+        same number in batch, online and for a stream, and the batch stored from its result names
+        the pin among its inputs.
+
+        Args:
+            source: ``database.table``, or a pin.
+            column: The column.
+            how: ``count``, ``sum``, ``mean``, ``min``, ``max``, ``median`` or ``std`` (of a
+                sample) of the values that are not missing. The result is the same on every machine.
+            partitions: The partitions, or None for all.
+
+        Returns:
+            The aggregate, with its ``value`` and ``pin``. Nothing is read before these are.
+
+        Raises:
+            InvalidName: The table is not named as ``database.table``, or ``how`` is unknown.
+
+        Example:
+            >>> mean = warehouse.aggregate("sales.sold_items", "n", "mean")
+            >>> mean.value, mean.pin == warehouse.pin("sales", "sold_items")
+            (-3.5, True)
+        """
+        from airflow_sfx.warehouse.read.aggregate import Aggregate
+
+        def find(ref: TableRef, wanted: Sequence[object] | None) -> BatchPin:
+            return self.pin(ref.database, ref.table, wanted)
+
+        def load(pin: BatchPin, name: str) -> AnyColumn:
+            return self.load_dataframe(pin, columns=[name], as_="arrow").column(name)
+
+        return Aggregate(source, column, how, partitions, find, load)
 
     def manifests(self, pin: BatchPin) -> list[Manifest]:
         """Return the manifests of a pin's batches.

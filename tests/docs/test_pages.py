@@ -60,6 +60,7 @@ def test_the_readmes_dag_is_a_dag(new_user: Path) -> None:
         ("errors", 8),
         ("engines", 6),
         ("moving", 12),
+        ("online", 18),
         ("quality", 14),
         ("sql", 12),
         ("tutorial-models", 25),

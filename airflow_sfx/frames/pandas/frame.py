@@ -26,7 +26,12 @@ from airflow_sfx.frames.pandas.columns import (
     masked_values,
     pandas_dtype,
 )
-from airflow_sfx.frames.pandas.metadata import Spec, pandas_metadata_of, with_pandas_metadata
+from airflow_sfx.frames.pandas.metadata import (
+    MADE_FROM,
+    Spec,
+    pandas_metadata_of,
+    with_pandas_metadata,
+)
 from airflow_sfx.frames.types.logical import schema_of
 
 if TYPE_CHECKING:
@@ -92,7 +97,7 @@ def pandas_to_arrow(
     if specs:
         pandas_metadata["columns"] = specs
     pandas_metadata.update(_axis(frame.columns))
-    if attrs is not None:
+    if attrs:
         pandas_metadata["attrs"] = attrs
     schema = with_pandas_metadata(schema_of(fields, None), pandas_metadata)
     return pa.Table.from_arrays(arrays, schema=schema)
@@ -237,6 +242,7 @@ def _axis_name_from(entry: object) -> Any:
 
 
 def _stored_attrs(attrs: Mapping[Any, Any]) -> Any:
+    attrs = {name: value for name, value in attrs.items() if name != MADE_FROM}
     try:
         kept = json.loads(json.dumps(attrs))
         json.dumps(kept, ensure_ascii=False).encode()

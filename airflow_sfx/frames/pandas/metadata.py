@@ -25,6 +25,10 @@ Spec = dict[str, Any]
 BLANK: Spec = {"kind": "blank", "type": "null"}
 """The spec of a column of floats that is blank in every row, and is stored as an open one."""
 
+MADE_FROM = "sfx.made_from"
+"""The member of a frame's ``attrs`` with the pins that it was made from, which a store records as
+inputs and leaves out of the frame."""
+
 METADATA = b"airflow_sfx"
 """The key of the pandas metadata in a schema's metadata."""
 

@@ -16,8 +16,8 @@ from airflow_sfx.core.serde import Record
 if TYPE_CHECKING:
     import pandas as pd
 
-Kind = Literal["number", "integer", "boolean", "text", "time"]
-"""What the values of a column are, whatever their width."""
+Kind = Literal["number", "integer", "boolean", "text", "time", "date", "decimal", "binary"]
+"""What the values of a column are, whatever their width. Models take the first five only."""
 
 Value = str | int | float | bool
 

@@ -50,6 +50,22 @@ def pinned():
 
 
 @dag(schedule=None)
+def portable():
+    """A portable function is a task's function as it is; so it is in the next task."""
+
+    @task.batch(table="portable.numbers", partitions=["p"])
+    def numbers() -> pd.DataFrame:
+        return numbers_frame(1, None, 3)
+
+    @task.batch(table="portable.doubled", partitions=["p"])
+    @sfx.portable(inputs={"n": "bigint"}, outputs={"doubled": "bigint"})
+    def doubled(numbers: pd.DataFrame) -> pd.DataFrame:
+        return numbers.mul(2).rename(columns={"n": "doubled"})
+
+    doubled(numbers())
+
+
+@dag(schedule=None)
 def libraries():
     """Each library's frame, named in an annotation that exists for type checkers only."""
 

@@ -101,6 +101,14 @@ def mapped(airflow):
     return airflow.succeed("mapped", DAY)
 
 
+def test_a_portable_function_is_the_function_of_a_task(airflow, warehouse):
+    run = airflow.succeed("portable")
+    frame = warehouse.load_dataframe(pin_of(run, "doubled"))
+    assert frame["doubled"].dtype == "Int64"
+    assert frame["doubled"].fillna(-1).tolist() == [2, -1, 6]
+    assert warehouse.manifests(pin_of(run, "doubled"))[0].inputs == (pin_of(run, "numbers"),)
+
+
 def test_each_instance_of_a_mapped_task_writes_its_own_partition(mapped, warehouse):
     assert warehouse.load_dataframe("mapped", "days").to_numpy().tolist() == [
         [10, "20130101"],

@@ -87,6 +87,7 @@ def calls(
     commit = warehouse.history("sales", "items", [DAY])[0].commit
     good: dict[str, dict[str, Any]] = {
         "adopt": {"db": "sales", "table": "adopted", "directory": f"{place}/nowhere"},
+        "aggregate": {"source": "sales.items", "column": "n", "how": "mean"},
         "audit": table,
         "audit_run": {"dag_id": "a", "run_id": "b"},
         "audit_backfill": {"dag_id": "a", "backfill_id": "1", "run_ids": ["r"]},
@@ -100,6 +101,7 @@ def calls(
         "end_retention": {"pattern": "sales.*"},
         "metrics": table,
         "night": {},
+        "portable": {"inputs": {"n": "bigint"}, "outputs": {"n": "bigint"}},
         "plan_rollback": {**table, "partitions": [DAY]},
         "policies": {},
         "rename": {"db": "ends", "table": "renamed", "to_db": "ends", "to_table": "new"},
