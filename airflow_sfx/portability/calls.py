@@ -45,15 +45,25 @@ class PortableCalls:
         outputs: The columns that it returns.
     """
 
+    # Not in its __dict__, which decorators such as @task.batch copy over their own.
+    __slots__ = ("__dict__", "__weakref__", "_made", "_recorded", "function", "inputs", "outputs")
+
     def __init__(
         self, function: Function, inputs: tuple[Column, ...], outputs: tuple[Column, ...]
     ) -> None:
         functools.update_wrapper(self, function)
         self.function, self.inputs, self.outputs = function, inputs, outputs
         self._recorded: dict[Aggregate, None] = {}
+        self._made: _Parts | None = None
 
-    @functools.cached_property
+    @property
     def _parts(self) -> _Parts:
+        if self._made is None:
+            self._made = self._build()
+        return self._made
+
+    def _build(self) -> _Parts:
+        """Import pandas, which a program that only declares the function does not need."""
         from airflow_sfx.portability.frames import FrameBuilder
         from airflow_sfx.portability.results import ResultReader
 
@@ -68,7 +78,7 @@ class PortableCalls:
         """The function's name."""
         return str(getattr(self.function, "__name__", "function"))
 
-    @functools.cached_property
+    @property
     def signature(self) -> Signature:
         """The columns that it takes and gives, as those of a model."""
         return Signature(
@@ -79,15 +89,12 @@ class PortableCalls:
             ),
         )
 
-    @functools.cached_property
-    def _named(self) -> tuple[Aggregate, ...]:
-        used = [one.value for part in functions_of(self.function) for one in used_by(part)]
-        return tuple(dict.fromkeys(one for one in used if isinstance(one, Aggregate)))
-
     @property
     def aggregates(self) -> tuple[Aggregate, ...]:
         """The aggregates that it names, and those that it has read."""
-        return tuple(dict.fromkeys((*self._named, *self._recorded)))
+        used = [one.value for part in functions_of(self.function) for one in used_by(part)]
+        named = [one for one in used if isinstance(one, Aggregate)]
+        return tuple(dict.fromkeys((*named, *self._recorded)))
 
     @property
     def pins(self) -> tuple[BatchPin, ...]:

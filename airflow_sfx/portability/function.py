@@ -23,6 +23,8 @@ class Portable(PortableCalls):
         outputs: The columns that it returns.
     """
 
+    __slots__ = ()
+
     def check(
         self, rows: Any, *, most: int = 1000, splits: int = 20, seed: int = 0
     ) -> PortabilityReport:

@@ -161,6 +161,10 @@ def test_the_caller_s_index_stays_and_its_frame_is_not_changed() -> None:
     assert not frame.attrs
 
 
+def test_what_wraps_a_portable_function_does_not_take_over_its_attributes() -> None:
+    assert not {"function", "inputs", "outputs", "check"} & vars(PURE[0]).keys()
+
+
 REFUSED: list[tuple[str | list[Any], Any, str]] = [
     ("bigint", "1", "the column 'v' (int64) has '1': pass a whole number from -9"),
     ("bigint", 1.5, "has 1.5: pass a whole number"),

@@ -251,5 +251,5 @@ def plain():
 
 for made in (pinned, libraries, mapped, mapped_onto_one, retried, checked, staged, hostile):
     made()
-for made in (no_frame, keyed, many, elsewhere, plain):
+for made in (no_frame, keyed, many, elsewhere, plain, portable):
     made()
