@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -100,6 +101,14 @@ def test_a_server_of_a_zip_needs_numpy_onnxruntime_and_uvicorn_only(environment,
     finally:
         process.kill()
         process.wait()
+
+
+def test_onnxruntime_sends_no_events_and_keeps_no_device_id(archive, tmp_path) -> None:
+    code = "import sys, airflow_sfx as sfx; sfx.models.load(sys.argv[1])"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+    home = {**kept, "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code, archive], env=home, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_without_uvicorn_names_the_extra(archive, monkeypatch) -> None:

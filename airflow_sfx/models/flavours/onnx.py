@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,9 @@ ONNX = "model/model.onnx"
 MISSING_TEXT = "sfx.missing_text"
 """The member of a graph's metadata that names the text which stands for missing text."""
 _EXTRA = "'airflow-sfx[models]'"
+_WITHOUT_TELEMETRY = ("ORT_DISABLE_TELEMETRY", "1")
+"""What onnxruntime must find when it is imported, or it sends events and writes a device ID into
+the home. Who wants that sets the variable to 0."""
 _TYPES = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
@@ -54,6 +58,7 @@ class OnnxScorer(Scorer):
     def __init__(
         self, content: bytes, names: Sequence[str], classes: Sequence[Value], where: str
     ) -> None:
+        os.environ.setdefault(*_WITHOUT_TELEMETRY)
         runtime = require("onnxruntime", _EXTRA, f"{where}: its portable scorer")
         options = runtime.SessionOptions()
         options.log_severity_level = 4
