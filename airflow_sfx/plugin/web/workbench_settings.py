@@ -11,6 +11,14 @@ from airflow_sfx.workbench.workbenches import Workbenches
 SWITCH = "SFX_WORKBENCH_RUNNER"
 """The variable without which the page starts nothing: a Docker daemon alone does not allow it."""
 
+_NAME = "SFX_WORKBENCH_NAME"
+_OWN_NAME = "airflow"
+"""The installation's name by default.
+
+It is not that of the command: there, an owner is a user of the system, who may be another person
+than Airflow's user of that name.
+"""
+
 MISSING = (
     f"Workbenches are not set up: set {SWITCH} to docker or ecs for Airflow's API server, and"
     " SFX_WORKBENCH_IMAGES to the images that are allowed."
@@ -36,4 +44,4 @@ def workbenches() -> Workbenches:
 
 @cache
 def _opened() -> Workbenches:
-    return Workbenches.from_environment()
+    return Workbenches.from_environment({_NAME: _OWN_NAME, **os.environ})

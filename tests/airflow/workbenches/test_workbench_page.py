@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page, expect
 
-from airflow_sfx.workbench.workbench import Workbench
 from airflow_sfx.workbench.workbenches import Workbenches
 from tests.airflow.pages import AMISS, go, picture
 
@@ -29,6 +28,7 @@ def allowed(scheduler, lab_image, open_folders) -> Iterator[dict[str, str]]:
     variables = {
         "DOCKER_HOST": f"unix://{socket}",
         "SFX_WORKBENCH_RUNNER": "docker",
+        "SFX_WORKBENCH_NAME": "airflow",  # the page's own name for itself
         "SFX_WORKBENCH_OPTIONS": json.dumps({"network": "host"}),
         "SFX_WORKBENCH_IMAGES": lab_image,
         "SFX_WORKBENCH_MEMORY": "768m",
@@ -36,7 +36,8 @@ def allowed(scheduler, lab_image, open_folders) -> Iterator[dict[str, str]]:
         "SFX_WORKBENCH_MOST_HOURS": "2",
         "SFX_WORKBENCH_MOST_PER_OWNER": "1",
     }
-    restarted(scheduler, before | variables)
+    unnamed = {name: text for name, text in variables.items() if name != "SFX_WORKBENCH_NAME"}
+    restarted(scheduler, before | unnamed)
     yield variables
     restarted(scheduler, before)
 
@@ -50,13 +51,8 @@ def benches(allowed, docker_daemon) -> Iterator[Workbenches]:
         patch.setenv("DOCKER_HOST", docker_daemon)
         found = Workbenches.from_environment(allowed)
         yield found
-        for one in mine(found):
+        for one in found.all():
             found.stop(one.id)
-
-
-def mine(benches: Workbenches) -> list[Workbench]:
-    """Those of this module: other tests have theirs on the same daemon."""
-    return [one for one in benches.all() if one.owner in ("user", "admin")]
 
 
 def restarted(scheduler, environment: dict[str, str]) -> None:
@@ -98,7 +94,8 @@ def test_each_role_may_do_what_it_may_and_no_answer_has_a_token(scheduler, bench
         assert benches.wait(id, READY_SECONDS).state == "running"
         one = {"id": id}
         again = refused(user.post("workbenches/start", json={"image": None}))
-        assert f"user has 1 workbenches ({id}), and 1 may run at a time" in again
+        assert id in again
+        assert "1 may run at a time" in again
         # everybody sees it, without its address
         answers = {
             "viewer": viewer.get("workbenches"),
@@ -142,7 +139,7 @@ def test_each_role_may_do_what_it_may_and_no_answer_has_a_token(scheduler, bench
         assert op.post("workbenches/stop", json=theirs).json()["id"] == theirs["id"]
         assert op.post("workbenches/stop", json=one).is_success
         assert user.post("workbenches/open", json=one).status_code == 404
-    assert mine(benches) == []
+    assert benches.all() == []
 
 
 def test_limits_names_and_other_sites_are_refused_by_the_server(
@@ -177,7 +174,7 @@ def test_limits_names_and_other_sites_are_refused_by_the_server(
     with client("user") as bare, client("user", **HEADER, Origin="https://evil.example") as foreign:
         assert "X-SFX-Request" in refused(bare.post("workbenches/start", json=body))
         assert "is not Airflow's own" in refused(foreign.post("workbenches/start", json=body))
-    assert mine(benches) == []
+    assert benches.all() == []
 
 
 def test_a_notebook_is_started_opened_in_airflows_frame_used_and_stopped(
@@ -186,7 +183,7 @@ def test_a_notebook_is_started_opened_in_airflows_frame_used_and_stopped(
     frame = pd.DataFrame({"day": "20130101", "n": range(42)})
     scheduled_warehouse.store_dataframe(frame, "bench", "items", partition_by=["day"])
     readable(Path(scheduler.environment["SFX_WAREHOUSE"].removeprefix("embedded://")))
-    page = as_user("user", viewport={"width": 1280, "height": 700})
+    page = as_user("user", viewport={"width": 1280, "height": 440})
     page.goto("/plugin/batch-history#/workbenches")
     view = page.frame_locator("iframe")
     form = view.get_by_role("form", name="Start a workbench")
@@ -198,7 +195,7 @@ def test_a_notebook_is_started_opened_in_airflows_frame_used_and_stopped(
     form.get_by_role("spinbutton", name="Hours").fill("1.5")
     form.get_by_role("button", name="Start").click()
     expect(view.get_by_role("status")).to_contain_text("Started: ")
-    (one,) = mine(benches)
+    (one,) = benches.all()
     row = view.get_by_role("row").filter(has_text=one.id)
     for text in (one.id, "user", "running", "of 1.0 GiB", f"{one.ends:%Y-%m-%d %H:%M:%S} UTC"):
         expect(row).to_contain_text(text, timeout=READY_SECONDS * 1000)
@@ -207,7 +204,6 @@ def test_a_notebook_is_started_opened_in_airflows_frame_used_and_stopped(
     with page.context.expect_page() as opened:
         row.get_by_role("button", name="Open").click()
     runs_a_cell(opened.value)
-    picture(opened.value, "notebook")
     token = benches.address(one.id, "user").partition("token=")[2]
     shown = page.frames[-1].content() + page.content() + page.url
     assert one.id in shown
@@ -218,9 +214,9 @@ def test_a_notebook_is_started_opened_in_airflows_frame_used_and_stopped(
         ".querySelector('meter').value > idle",
         arg=[idle],
     )
+    picture(page, "workbenches")
     row.get_by_role("button", name="Log").click()
     expect(view.get_by_label(f"log of {one.id}")).to_contain_text("Jupyter Server")
-    picture(page, "workbenches")
     reads_again_while_it_is_shown(as_user("op"), one.id)
     for look, width in (("light", 1280), ("dark", 360)):
         other = as_user("op", color_scheme=look, viewport={"width": width, "height": 860})
@@ -231,7 +227,7 @@ def test_a_notebook_is_started_opened_in_airflows_frame_used_and_stopped(
     dialog.get_by_role("button", name="Stop").click()
     expect(view.get_by_role("status")).to_have_text(f"Stopped: {one.id}.")
     expect(row).to_have_count(0)
-    assert mine(benches) == []
+    assert benches.all() == []
     assert page.faults == []
 
 
@@ -241,17 +237,20 @@ def readable(warehouse: Path) -> None:
         os.chown(path, 50000, 100)
 
 
-def runs_a_cell(notebook: Page) -> None:
+def runs_a_cell(page: Page) -> None:
     """Run a cell in a new notebook of the JupyterLab that the page has opened."""
-    card = notebook.locator(".jp-LauncherCard[data-category=Notebook]", has_text="Python 3")
+    card = page.locator(".jp-LauncherCard[data-category=Notebook]", has_text="Python 3")
     card.click(timeout=60_000)
-    cell = notebook.locator(".jp-Notebook .cm-content").first
-    cell.click(timeout=60_000)
-    notebook.keyboard.insert_text(
+    idle = page.get_by_text("Python 3 (ipykernel) | Idle")
+    expect(idle).to_be_visible(timeout=READY_SECONDS * 1000)
+    cell = page.locator(".jp-Notebook .cm-content").first
+    cell.fill(
         'import airflow_sfx as sfx\n\nsfx.load_dataframe("bench", "items").groupby("day").sum()'
     )
-    notebook.keyboard.press("Shift+Enter")
-    expect(notebook.locator(".jp-OutputArea-output").first).to_contain_text("861", timeout=60_000)
+    page.keyboard.press("Shift+Enter")
+    output = page.locator(".jp-OutputArea-output").first
+    expect(output).to_contain_text("861", timeout=READY_SECONDS * 1000)
+    picture(page, "notebook")
 
 
 def reads_again_while_it_is_shown(page: Page, id: str) -> None:

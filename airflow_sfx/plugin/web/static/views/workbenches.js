@@ -6,7 +6,7 @@ import { counted, h, moment, number, openTab, size, table as rows } from "../dom
 import { busy, say, showAgain, showError } from "../status.js";
 import { attempt, confirm } from "../widgets/confirm.js";
 
-const HEADINGS = ["ID", "owner", "image", "state", "memory", "#processors", "ends", "actions"];
+const HEADINGS = ["id", "owner", "state", "image", "memory", "#cpus", "ends", "actions"];
 const PAUSE = 3000; // milliseconds
 const GIB = 2 ** 30;
 
@@ -108,8 +108,8 @@ function listed(all, uses, log) {
   const body = all.map((one, index) => [
     one.id,
     one.owner,
-    one.image,
     [h("span", { class: "state" }, one.state), one.reason ? h("p", {}, one.reason) : null],
+    one.image,
     uses[index],
     number(one.cpus),
     moment(one.ends),
