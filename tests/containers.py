@@ -25,7 +25,7 @@ from tools import images
 FOLDER = images.CACHE / "docker"
 SOCKET = FOLDER / "docker.sock"
 URL = f"unix://{SOCKET}"
-_SECONDS = 60
+_SECONDS, _PID = 60, "dockerd.pid"
 
 
 @pytest.fixture(scope="session")
@@ -40,12 +40,12 @@ def docker_daemon() -> Iterator[str]:
     with (FOLDER / "users.lock").open("w") as users:
         with _alone():
             if not _answers(URL):
-                _start()
+                start_daemon(FOLDER, "--bridge=none")
             fcntl.flock(users, fcntl.LOCK_SH)
         yield URL
         with _alone(), suppress(BlockingIOError):
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _stop()
+            stop_daemon(FOLDER)
 
 
 @pytest.fixture
@@ -115,39 +115,39 @@ def _built(name: str, daemon: str) -> str:
     return f"sfx-{name}:{tag}"
 
 
-def _start() -> None:
-    options = ("--bridge=none", "--iptables=false", "--ip-masq=false", "--storage-driver=overlay2")
-    places = (f"--data-root={FOLDER}/data", f"--exec-root={FOLDER}/exec")
-    with (FOLDER / "dockerd.log").open("wb") as log:
+def start_daemon(folder: Path, *options: str) -> str:
+    """Start a Docker daemon whose data is in a folder, and return its URL."""
+    url, log_file = f"unix://{folder}/docker.sock", folder / "dockerd.log"
+    options = ("--iptables=false", "--ip-masq=false", "--storage-driver=overlay2", *options)
+    places = (f"--data-root={folder}/data", f"--exec-root={folder}/exec")
+    with log_file.open("wb") as log:
         process = subprocess.Popen(
-            ["dockerd", *options, *places, f"--pidfile={_pid_file()}", f"--host={URL}"],
+            ["dockerd", *options, *places, f"--pidfile={folder}/{_PID}", f"--host={url}"],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
     give_up = time.monotonic() + _SECONDS
-    while not _answers(URL):
-        last = (FOLDER / "dockerd.log").read_text(errors="replace")[-2000:]
+    while not _answers(url):
+        last = log_file.read_text(errors="replace")[-2000:]
         assert process.poll() is None, last
         assert time.monotonic() < give_up, last
         time.sleep(0.1)
+    return url
 
 
-def _stop() -> None:
+def stop_daemon(folder: Path) -> None:
+    """Stop the Docker daemon of a folder."""
     with suppress(OSError, ValueError):
-        number = int(_pid_file().read_text())
+        number = int((folder / _PID).read_text())
         os.kill(number, signal.SIGTERM)
         give_up = time.monotonic() + _SECONDS
         while Path(f"/proc/{number}/cmdline").exists() and time.monotonic() < give_up:
             if b"dockerd" not in Path(f"/proc/{number}/cmdline").read_bytes():
                 break
             time.sleep(0.1)
-    subprocess.run(["umount", FOLDER / "exec/netns/default"], check=False, capture_output=True)
-
-
-def _pid_file() -> Path:
-    return FOLDER / "dockerd.pid"
+    subprocess.run(["umount", folder / "exec/netns/default"], check=False, capture_output=True)
 
 
 def _answers(url: str) -> bool:

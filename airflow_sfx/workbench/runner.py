@@ -15,8 +15,8 @@ _LOOK_SECONDS = 0.2
 _LONGEST_START = timedelta(minutes=2)
 """After that, a workbench counts as running although its address cannot be reached from here."""
 _KILL_SECONDS = 10
-_TIME_OVER = 124
-"""The exit code of `timeout` whose command took too long."""
+_TIME_OVER, _STOPPED = 124, 143
+"""Exit codes: of `timeout` whose command took too long, and of SIGTERM."""
 
 
 class WorkbenchRunner(ABC):
@@ -136,6 +136,8 @@ def _reason(status: Status) -> str:
         return "it was out of memory: start one with more"
     if status.exit_code == _TIME_OVER:
         return "its time was over"
+    if status.exit_code == _STOPPED:
+        return "it was stopped, by its daemon, a person or its machine"
     code = "it was lost" if status.exit_code is None else f"exit code {status.exit_code}"
     return f"it ended by itself: {status.reason or code}"
 
