@@ -37,13 +37,13 @@ demo: $(VENV)/$(if $(STACK),.stack-installed,$(if $(MODEL),.model-installed,.dem
 
 # Tests of the page use the system's Chromium, those of containers Docker, whose base image
 # debootstrap makes, those of the R package R. Airflow's Spark provider needs curl.
-R_PACKAGES := r-base-core $(addprefix r-cran-,bit64 jsonlite knitr rmarkdown rpart testthat)
+R_PACKAGES := r-base-core $(addprefix r-cran-,bit64 data.table jsonlite knitr rmarkdown rpart testthat)
 $(VENV)/.tools-installed: | $(BIN)/python
 	command -v chromium chromium-browser google-chrome >/dev/null || $(ROOT) apt-get install --yes --no-install-recommends chromium
 	command -v curl >/dev/null || $(ROOT) apt-get install --yes --no-install-recommends curl
 	command -v dockerd >/dev/null || $(ROOT) apt-get install --yes --no-install-recommends docker.io
 	command -v debootstrap >/dev/null || $(ROOT) apt-get install --yes --no-install-recommends debootstrap
-	Rscript -e 'for (one in c("bit64", "jsonlite", "knitr", "rmarkdown", "rpart", "testthat")) loadNamespace(one)' >/dev/null 2>&1 \
+	Rscript -e 'for (one in c("bit64", "data.table", "jsonlite", "knitr", "rmarkdown", "rpart", "testthat")) loadNamespace(one)' >/dev/null 2>&1 \
 		|| $(ROOT) apt-get install --yes --no-install-recommends $(R_PACKAGES)
 	@touch $@
 

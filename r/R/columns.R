@@ -5,11 +5,7 @@ prepared <- function(data) {
     sfx_stop("schema_mismatch", paste("a", class(data)[1], "is not a data frame"),
       which = "argument data", remedy = "convert it with as.data.frame()")
   }
-  if (inherits(data, "data.table")) {
-    # without its pointer into the memory of this process, which the package makes anew when it needs it
-    data <- structure(as.list(data), names = names(data), row.names = .set_row_names(nrow(data)),
-      class = c("data.table", "data.frame"))
-  }
+  data <- plain_frame(data)
   for (name in names(data)) refuse(data[[name]], name)
   for (i in which(vapply(data, is.character, NA))) {
     marked <- data[[i]]
@@ -22,6 +18,40 @@ prepared <- function(data) {
     }
   }
   data
+}
+
+# A frame without what is of one process, or of how a file was read: the memory, key and indices of a
+# data.table, its class of dates, and what readr tells of a file.
+plain_frame <- function(data) {
+  kinds <- class(data)
+  dropped <- if ("data.table" %in% kinds) c(".internal.selfref", "sorted", "index")
+  if ("spec_tbl_df" %in% kinds) {
+    dropped <- c("spec", "problems")
+    kinds <- setdiff(kinds, "spec_tbl_df")
+  }
+  if (any(c("grouped_df", "rowwise_df") %in% kinds)) {
+    unstorable(paste("is of the class", kinds[1]), "ungroup it with dplyr::ungroup(), which keeps all rows")
+  }
+  if (!list(kinds) %in% FRAMES) {
+    unstorable(paste("is of the class", paste(kinds, collapse = "/")), "convert it with as.data.frame()")
+  }
+  others <- setdiff(names(attributes(data)), c("names", "row.names", "class", dropped))
+  if (length(others)) {
+    unstorable(sprintf('has the attribute "%s"', others[1]),
+      sprintf('remove it with attr(data, "%s") <- NULL', others[1]))
+  }
+  for (one in dropped) attr(data, one) <- NULL
+  class(data) <- NULL # a list from here on: methods of the class would change it otherwise
+  for (i in which(vapply(data, inherits, NA, "IDate"))) class(data[[i]]) <- "Date"
+  attr(data, "class") <- kinds
+  data
+}
+
+FRAMES <- list("data.frame", c("tbl_df", "tbl", "data.frame"), c("data.table", "data.frame"))
+
+unstorable <- function(what, remedy) {
+  sfx_stop("schema_mismatch", paste0("the data frame ", what, ", which cannot be stored without loss"),
+    which = "argument data", remedy = remedy)
 }
 
 refuse <- function(x, name) {
@@ -41,6 +71,9 @@ refuse <- function(x, name) {
 
 # Frames on their way in.
 received <- function(data) {
+  if (inherits(data, "data.table") && requireNamespace("data.table", quietly = TRUE)) {
+    data <- data.table::setalloccol(data) # room for more columns, and a pointer to itself
+  }
   long <- names(data)[vapply(data, inherits, NA, "integer64")]
   if (length(long) && !requireNamespace("bit64", quietly = TRUE)) {
     # without the package's methods, R would take their bits for doubles

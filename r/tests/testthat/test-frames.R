@@ -51,6 +51,51 @@ test_that("row names, classes and empty frames come back", {
   expect_identical(sf_reader("types", "empty"), sold[0, ])
 })
 
+test_that("a data.table comes back as one that can be changed in place, and is left as it was", {
+  table <- data.table::data.table(item = c("shoe", "hat"), n = c(2L, NA), day = as.Date("2016-10-31"))
+  sf_writer(table, "types", "data_table")
+  got <- sf_reader("types", "data_table")
+  expect_identical(got, table)
+  expect_silent(data.table::set(got, j = "more", value = 1))
+  expect_named(got, c("item", "n", "day", "more"))
+  # a key and indices are not kept, and dates are plain ones
+  fast <- data.table::setkeyv(data.table::copy(table), "item")
+  data.table::set(fast, j = "day", value = data.table::as.IDate(fast$day))
+  data.table::setindexv(fast, "n")
+  before <- attributes(fast)
+  sf_writer(fast, "types", "fast")
+  expect_identical(attributes(fast), before)
+  got <- sf_reader("types", "fast")
+  expect_null(data.table::key(got))
+  expect_identical(as.data.frame(got), data.frame(item = c("hat", "shoe"), n = c(NA, 2L),
+    day = structure(c(17105L, 17105L), class = "Date")))
+  expect_identical(as.data.frame(table[1:2, ]), as.data.frame(table))
+})
+
+test_that("the class of a tibble of readr is a tibble, other classes and attributes are refused", {
+  tibble <- structure(sold, class = c("tbl_df", "tbl", "data.frame"))
+  as_read <- structure(tibble, class = c("spec_tbl_df", class(tibble)), spec = list("columns"))
+  sf_writer(as_read, "types", "as_read")
+  expect_identical(sf_reader("types", "as_read"), tibble)
+  refused <- function(data) {
+    error <- refusal(sf_writer(data, "types", "never"))
+    expect_s3_class(error, "sfx_schema_mismatch")
+    c(error$what, error$remedy)
+  }
+  for (kind in c("grouped_df", "rowwise_df")) {
+    said <- refused(structure(tibble, class = c(kind, class(tibble)), groups = sold["item"]))
+    expect_match(said[1], kind)
+    expect_match(said[2], "ungroup")
+  }
+  expect_match(refused(CO2)[2], "as.data.frame")
+  expect_match(refused(model.frame(mpg ~ wt, mtcars))[1], "terms")
+  expect_match(refused(na.omit(sold))[2], 'attr(data, "na.action") <- NULL', fixed = TRUE)
+  labelled <- sold
+  labelled$n <- structure(c(1, 2, NA), labels = c(few = 1), class = c("haven_labelled", "vctrs_vctr", "double"))
+  expect_match(refused(labelled)[1], "haven_labelled")
+  expect_false("never" %in% sf_tables()$table)
+})
+
 test_that("a filter keeps rows, and several partitions are read with their key", {
   for (day in c(20161031L, 20161101L)) sf_writer(sold, "sales", "filtered", day)
   expect_identical(sf_reader("sales", "filtered", 20161031, filter = list("n", ">", 1L))$n, 3L)
