@@ -1,6 +1,7 @@
 """An R script as a task: it reads exactly the pinned batch, and its XCom is the pin of its own.
 
-The worker needs R with the package `sfx`, see docs/r.md.
+In the first DAG it is a process of the worker, which needs R with the package `sfx`, see docs/r.md;
+in the second one it runs in a container, whose image has them, and the worker needs Docker.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import Param, dag, task
 
-from airflow_sfx.operators import PinBatchesOperator
+from airflow_sfx.operators import ContainerBatchOperator, PinBatchesOperator
 
 SCRIPT = Path(__file__).parent / "jobs/report.R"
 
@@ -48,4 +49,31 @@ def report_in_r():
     slowest(report.output)
 
 
+@dag(
+    schedule=None,
+    params={
+        "day": Param("20130101", type="string", description="The partition of nyc.flights"),
+        "image": Param("sfx-lab:latest", type="string", description="`make images` builds it"),
+    },
+    tags=["sfx", "example"],
+)
+def report_in_a_container():
+    """Run the same script in a container with R, which writes nyc.report_in_a_container."""
+    flights = PinBatchesOperator(
+        task_id="flights", table="nyc.flights", partitions=["{{ params.day }}"]
+    )
+    ContainerBatchOperator(
+        task_id="report",
+        table="nyc.report_in_a_container",
+        partitions=["{{ params.day }}"],
+        partition_keys=["date"],
+        inputs={"flights": flights.output},
+        image="{{ params.image }}",
+        command=["Rscript", "/jobs/report.R"],
+        runner_options={"volumes": [f"{SCRIPT.parent}:/jobs:ro"]},
+        memory="1g",
+    )
+
+
 report_in_r()
+report_in_a_container()

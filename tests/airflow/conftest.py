@@ -17,6 +17,7 @@ import pytest
 
 import airflow_sfx as sfx
 from dags_examples.local_airflow import LocalAirflow, local_airflow
+from tests.containers import URL
 
 REPO = Path(__file__).resolve().parents[2]
 
@@ -40,7 +41,7 @@ class Airflow:
 
     def __init__(self, home: Path) -> None:
         self.dags = home / "dags"
-        self.environment = airflow_environment(home, self.dags)
+        self.environment = airflow_environment(home, self.dags) | {"DOCKER_HOST": URL}
         self.warehouse = sfx.connect(self.environment["SFX_WAREHOUSE"])
         shutil.copytree(
             Path(__file__).with_name("dags"),
