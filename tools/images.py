@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 IMAGES: dict[str, str | None] = {
     "base": None,
     **dict.fromkeys(("core", "job", "serve", "lambda", "lab", "notebook"), "base"),
+    **dict.fromkeys(("airflow", "stack", "postgres"), "base"),
 }
 """The images, with that below each, in the order in which they are built."""
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "airflow-sfx"
