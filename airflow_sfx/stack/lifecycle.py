@@ -157,8 +157,8 @@ def run(
             run(Path("/var/lib/stack"), s3_port=8333, metastore_port=9083)
     """
     folder = directory.expanduser().absolute()
+    stack = up(folder, s3_port=s3_port, metastore_port=metastore_port, report=report)
     try:
-        stack = up(folder, s3_port=s3_port, metastore_port=metastore_port, report=report)
         if credentials is not None:
             save_credentials(stack, credentials)
         report(f"the stack in {folder} is running")
