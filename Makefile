@@ -82,8 +82,8 @@ PAGES := airflow_sfx airflow_sfx.checks airflow_sfx.stack \
 docs: $(VENV)/.dev-installed  ## Build the API reference into site/
 	$(BIN)/pdoc --docformat google --no-show-source --output-directory $(SITE) $(PAGES)
 
-images: $(VENV)/.dev-installed $(VENV)/.tools-installed  ## Build the images of docker/ on the running Docker daemon; BASE_IMAGE=: on a Debian of yours
-	$(BIN)/python tools/images.py $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE))
+images: $(VENV)/.dev-installed $(VENV)/.tools-installed  ## Build the images of docker/ on the running Docker daemon; IMAGES=: some of them, BASE_IMAGE=: on a Debian of yours
+	$(BIN)/python tools/images.py $(if $(BASE_IMAGE),--base-image $(BASE_IMAGE)) $(IMAGES)
 
 clean:  ## Remove what the other commands created
 	rm -rf $(VENV) .demo .demo-shop .demo-model site build *.egg-info
