@@ -191,6 +191,7 @@ def test_no_page_has_a_block_that_is_not_run() -> None:
         "errors",
         "engines",
         "models",
+        "online",
         "moving",
         "quality",
         "spark",
