@@ -22,7 +22,7 @@ from airflow_sfx.models.describe.golden import Deviation, deviation, golden_rows
 from airflow_sfx.models.describe.inputs import PINS, Input, from_json
 from airflow_sfx.models.flavours.base import Answers, Array, Flavour, Scorer
 from airflow_sfx.models.flavours.detect import flavour_named
-from airflow_sfx.models.flavours.onnx import ONNX, OnnxScorer
+from airflow_sfx.models.flavours.onnx import ONNX, OnnxScorer, has_runtime
 from airflow_sfx.models.record import ModelRecord, record_from
 from airflow_sfx.models.schema.rows import Unseen, columns_of
 from airflow_sfx.models.schema.signature import Signature, SignatureRecord
@@ -204,6 +204,10 @@ class Model:
         if record.scorer == "onnx" and not native:
             if ONNX not in self._entries:
                 raise ModelRefused(f"{where} has no {ONNX}, which its MODEL.json names")
+            if not has_runtime() and (
+                equal := flavour.equal_of_onnx(self._entries, self.signature, where)
+            ):
+                return equal
             classes = self.signature.outputs[0].classes
             return OnnxScorer(self._entries[ONNX], self.signature.names, classes, where)
         found = flavour.load(self._entries, self.signature, tuple(trust), where)

@@ -163,6 +163,21 @@ class Flavour(ABC):
         """
         return model
 
+    def equal_of_onnx(
+        self, entries: Mapping[str, bytes], signature: Signature, where: str
+    ) -> Scorer | None:
+        """Return a scorer that answers as the ONNX does, for machines without onnxruntime.
+
+        Args:
+            entries: The entries of the artifact.
+            signature: What the model takes and gives.
+            where: The artifact, for messages.
+
+        Returns:
+            The scorer, which runs no code of the artifact; None if there is none.
+        """
+        return None
+
     def load(
         self, entries: Mapping[str, bytes], signature: Signature, trust: Sequence[str], where: str
     ) -> Scorer | None:

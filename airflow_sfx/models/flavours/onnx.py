@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +41,11 @@ _TYPES = {
     "tensor(bool)": np.bool_,
     "tensor(string)": np.object_,
 }
+
+
+def has_runtime() -> bool:
+    """Return whether onnxruntime is installed."""
+    return find_spec("onnxruntime") is not None
 
 
 class OnnxScorer(Scorer):

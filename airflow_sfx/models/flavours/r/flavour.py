@@ -27,7 +27,7 @@ from airflow_sfx.models.flavours.coefficients import (
     Coefficients,
     CoefficientsFlavour,
 )
-from airflow_sfx.models.flavours.onnx import OnnxScorer
+from airflow_sfx.models.flavours.onnx import OnnxScorer, has_runtime
 from airflow_sfx.models.flavours.r.child import RscriptScorer
 from airflow_sfx.models.flavours.r.linear import linear_to_onnx
 from airflow_sfx.models.flavours.r.tree import TREE, Tree, TreeScorer
@@ -114,7 +114,9 @@ class RModel:
         return ""
 
     def graphs(self, features: Sequence[Feature]) -> Iterator[bytes]:
-        """Yield the model as ONNX; nothing if onnx is not installed, or it would be too large."""
+        """Yield the model as ONNX; nothing without onnx and its runtime, or if it is too large."""
+        if not has_runtime():
+            return
         try:
             if isinstance(self.scorer, Tree):
                 yield tree_to_onnx(self.scorer, features, self.levels)
@@ -178,6 +180,12 @@ class RFlavour(Flavour):
             return {}
         name = "tree" if isinstance(model.scorer, Tree) else "coefficients"
         return {name: model.scorer.to_json()}
+
+    def equal_of_onnx(
+        self, entries: Mapping[str, bytes], signature: Signature, where: str
+    ) -> Scorer | None:
+        """Return a scorer of the coefficients or the tree, which the ONNX was compared with."""
+        return self.load(entries, signature, (), where)
 
     def load(
         self, entries: Mapping[str, bytes], signature: Signature, trust: Sequence[str], where: str
