@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -60,6 +62,22 @@ class Bench:
 
     def entries(self) -> list[sfx.LedgerEntry]:
         return list(self.warehouse.history("shop", "totals"))
+
+
+def aws_of_platform(folder: Path) -> tuple[dict[str, str], str]:
+    """The variables of AWS without keys, and a file of the keys, as a machine has them."""
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    keys = folder / "keys"
+    lines = [f"{name.lower()} = {os.environ[name]}" for name in names]
+    keys.write_text("\n".join(["[default]", *lines, ""]))
+    keys.chmod(0o644)  # the container's user is another one
+    folder.chmod(0o755)
+    plain = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("AWS_") and name not in names
+    }
+    return plain, str(keys)
 
 
 @pytest.fixture

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import uuid
 
 import airflow_sfx as sfx
 from airflow_sfx.jobs.runners.factory import open_runner
-from tests.jobs.conftest import SOLD, TOTALS, Bench
-
-NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+from tests.jobs.conftest import SOLD, TOTALS, Bench, aws_of_platform
 
 
 def test_a_process_and_a_container_read_and_write_s3_and_hive(
@@ -20,17 +17,8 @@ def test_a_process_and_a_container_read_and_write_s3_and_hive(
     warehouse = sfx.connect(f"hive://127.0.0.1:{stack.metastore_port}?location={place}")
     database = f"jobs_{uuid.uuid4().hex[:8]}"
     sales = warehouse.store_dataframe(SOLD, database, "sold", ["20161031"])
-    keys = tmp_path / "keys"
-    lines = [f"{name.lower()} = {os.environ[name]}" for name in NAMES]
-    keys.write_text("\n".join(["[default]", *lines, ""]))
-    keys.chmod(0o644)  # the container's user is another one
-    tmp_path.chmod(0o755)
-    plain = {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith("AWS_") and name not in NAMES
-    }
-    options = {"network": "host", "credentials": str(keys)}
+    plain, keys = aws_of_platform(tmp_path)
+    options = {"network": "host", "credentials": keys}
     benches = {
         "process": Bench(warehouse, sales, open_runner("process"), "", sys.executable),
         "docker": Bench(warehouse, sales, open_runner("docker", options), core_image, "python"),

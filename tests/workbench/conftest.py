@@ -27,6 +27,7 @@ INSIDE = 50_000
 SERVER = """
 import http.server, json, os, pathlib
 from urllib.parse import parse_qs, urlsplit
+import airflow_sfx as sfx
 place = (os.environ["SFX_WORKBENCH_HOST"], int(os.environ["SFX_WORKBENCH_PORT"]))
 held = []
 class Handler(http.server.BaseHTTPRequestHandler):
