@@ -97,8 +97,18 @@ def _taken(args: Arguments, *names: str) -> Arguments:
         raise InvalidName(f"there is no argument {other[0]!r:.80}: the arguments are {names}")
     for name in ("as_of", "until"):
         if name in args:
-            args[name] = datetime.fromisoformat(args[name])
+            args[name] = _time(name, args[name])
     return args
+
+
+def _time(argument: str, text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidName(
+            f"{argument} = {text!r:.80} is not a time",
+            remedy="pass a Date, a POSIXct, or text such as 2016-10-31T12:00:00+00:00",
+        ) from None
 
 
 def _pin(text: object) -> BatchPin:

@@ -235,15 +235,25 @@ def predict(warehouse: Warehouse, folder: Path, args: Arguments) -> dict[str, ob
     from airflow_sfx.frames.pandas.frame import arrow_to_pandas
 
     path = exchange.path_of(folder, args.get("file"))
-    rows = arrow_to_pandas(exchange.read_frame(path))
+    table = exchange.read_frame(path)
     model = _opened(warehouse, str(args.get("source", "")))
-    answers = model.answers(rows)
-    columns = {"prediction": pa.array(answers.prediction)}
+    answers = model.answers(arrow_to_pandas(table))
+    columns = {"prediction": _with_na(answers.prediction, table)}
     if answers.probability is not None:
         for name, values in zip(model.classes, answers.probability.T, strict=True):
             columns[f"probability.{name}"] = pa.array(np.ascontiguousarray(values))
     exchange.write_frame(path, pa.table(columns), "double")
-    return {"rows": len(rows)}
+    return {"rows": len(table)}
+
+
+def _with_na(prediction: Any, table: pa.Table) -> Any:
+    """Return predictions that are NA, and not NaN, where a value is, as R has them."""
+    if prediction.dtype.kind != "f":
+        return pa.array(prediction)
+    missing = np.zeros(len(table), np.bool_)
+    for column in table.columns:
+        missing |= column.is_null().to_numpy()
+    return pa.array(prediction, mask=missing & np.isnan(prediction))
 
 
 def _registry(warehouse: Warehouse) -> ModelRegistry:

@@ -23,6 +23,8 @@ _REMEDIES = {
     "InvalidName": "correct the argument",
 }
 """What to do, for errors whose rule says nothing about it."""
+_SAY_BOTH = ("InvalidName", "ModelRefused", "SchemaMismatch")
+"""Errors whose rule ends with what to do, after a colon."""
 _ASK = "see the help page of the call, and sf_sitrep()"
 
 
@@ -45,11 +47,14 @@ def error_reply(error: Exception) -> dict[str, Any]:
         name = type(error).__name__
         facts = {"table": error.table, "partition": error.partition, "batch": error.batch_id}
         named = [f"{key} {value}" for key, value in facts.items() if value]
+        rule, remedy = error.cli_rule or error.rule, error.cli_remedy or error.remedy
+        if not remedy and name in _SAY_BOTH:
+            rule, remedy = _divided(rule)
         return {
             "class": re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower(),
-            "what": error.cli_rule or error.rule,
+            "what": rule,
             "which": ", ".join(named),
-            "remedy": error.cli_remedy or error.remedy or _REMEDIES.get(name, _ASK),
+            "remedy": remedy or _REMEDIES.get(name, _ASK),
             **facts,
         }
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -73,3 +78,18 @@ def error_reply(error: Exception) -> dict[str, Any]:
         "which": "",
         "remedy": _ASK,
     }
+
+
+def _divided(rule: str) -> tuple[str, str]:
+    """Return a rule without what it says to do, and that; a colon in a quoted value is none.
+
+    Example:
+        >>> _divided("the column 'a: b' is text: pass numbers")
+        ("the column 'a: b' is text", 'pass numbers')
+        >>> _divided("there is no column 'a: b'")
+        ("there is no column 'a: b'", '')
+    """
+    what, colon, remedy = rule.rpartition(": ")
+    if not colon or what.count("'") % 2 or what.count('"') % 2:
+        return rule, ""
+    return what, remedy

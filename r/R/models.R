@@ -34,6 +34,9 @@ sf_model_save <- function(fit, name, ..., inputs = NULL, target = NULL, params =
                           metrics = list(), example = NULL, native = FALSE, reason = "") {
   no_more(...)
   if (inherits(inputs, "sfx_pin")) inputs <- list(train = inputs)
+  if (!isS4(fit) && !any(vapply(class(fit), has_predict, NA))) {
+    wrong("fit", paste0("is of the class ", class(fit)[1], ", which has no predict() method"))
+  }
   parts <- if (isTRUE(native)) list() else parts_of(fit)
   alone <- !length(parts) # only R can use it
   rows <- example_rows(fit, inputs, example, complete = alone)
@@ -182,7 +185,8 @@ answers_of <- function(fit, rows, classes) {
     chances <- structure(as.data.frame(unname(chances)),
       names = paste0(".probability", seq_along(classes)))
     cbind(.prediction = as.character(stats::predict(fit, rows, type = "class")), chances)
-  }, sfx_error = stop, error = function(e) {
+  }, error = function(e) {
+    if (inherits(e, "sfx_error")) stop(e)
     sfx_stop("model_refused", paste0("R does not predict the rows of example: ", conditionMessage(e)),
       which = paste("model of the class", class(fit)[1]),
       remedy = "pass rows as the model gets them, as example =")
@@ -199,11 +203,12 @@ predicted <- function(fit, rows) {
   as.double(values)
 }
 
+has_predict <- function(kind) !is.null(utils::getS3method("predict", kind, optional = TRUE))
+
 # The packages whose methods predict with a model.
 packages_of <- function(fit) {
-  found <- lapply(class(fit), function(kind) {
-    method <- utils::getS3method("predict", kind, optional = TRUE)
-    if (is.null(method)) NULL else environmentName(topenv(environment(method)))
+  found <- lapply(Filter(has_predict, class(fit)), function(kind) {
+    environmentName(topenv(environment(utils::getS3method("predict", kind))))
   })
   setdiff(unlist(found), c("stats", "base", "R_GlobalEnv"))
 }

@@ -47,6 +47,7 @@ partition_list <- function(partitions, argument = "partitions") {
 texts <- function(x) if (is.null(x)) NULL else I(enc2utf8(as.character(x)))
 
 one_text <- function(x, argument) {
+  if (missing(x)) wrong(argument, "is missing")
   if (!is.character(x) || length(x) != 1 || is.na(x)) wrong(argument, "must be one text")
   enc2utf8(x)
 }

@@ -28,6 +28,7 @@ test_that("linear models predict as in R, without R", {
     found <- sf_predict(model, cars_data)$prediction
     expect_equal(found, expected, tolerance = 1e-12, info = name)
     expect_identical(is.na(found), is.na(expected), info = name)
+    expect_false(any(is.nan(found)), info = name)
   }
   expect_equal(model$metrics$n, 32)
   expect_output(print(model), "counts/")
@@ -95,5 +96,8 @@ test_that("bad calls are refused", {
   expect_match(refusal(sf_model_save(lm(mpg ~ wt, mtcars), "none"))$what, "example")
   expect_s3_class(refusal(sf_model_load("nothing")), "sfx_partition_not_found")
   expect_match(refusal(sf_predict(1, mtcars))$what, "model")
+  expect_match(refusal(sf_model_save(mean, "none", example = mtcars))$what, "no predict")
+  expect_match(refusal(sf_model_save(smooth.spline(mtcars$wt, mtcars$mpg), "none", example = mtcars["wt"]))$what,
+    "`fit` must predict a number", fixed = TRUE)
   expect_match(refusal(sf_predict(sf_model_load("plain"), data.frame(wt = 1)))$what, "hp")
 })
