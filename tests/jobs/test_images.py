@@ -85,6 +85,14 @@ def test_requirements_are_those_of_setup_cfg_locked_with_hashes(image: str) -> N
         assert "--hash=sha256:" in block, block[:80]
 
 
+def test_the_image_of_airflow_has_all_that_the_package_requires() -> None:
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    required = parser["options"]["install_requires"].strip().splitlines()
+    assert {name_of(line) for line in required} <= requirements("airflow.in").keys()
+    assert {"asyncpg", "psycopg2-binary"} <= requirements("airflow.txt").keys()
+
+
 @pytest.mark.parametrize("image", LOCKS)
 def test_an_image_has_the_versions_of_the_image_below_it(image: str) -> None:
     text = (ROOT / f"docker/requirements/{image}.in").read_text()
