@@ -84,7 +84,7 @@ class PortableCalls:
         return Signature(
             tuple(one.feature for one in self.inputs),
             tuple(
-                Output(one.name, one.feature.type, one.feature.categories or ())
+                Output(one.name, one.feature.type, one.feature.categories or (), one.feature.kind)
                 for one in self.outputs
             ),
         )
@@ -174,7 +174,11 @@ class PortableCalls:
         Raises:
             SchemaMismatch: A row lacks a column, or has a value that does not fit.
         """
-        given = self._parts.given.of_rows([self._read(one) for one in rows])
+        return self.of_read([self.read(one) for one in rows])
+
+    def of_read(self, rows: list[list[Any]]) -> list[dict[str, Any]]:
+        """Run the function on rows that `read` has returned, as `of_rows` does."""
+        given = self._parts.given.of_rows(rows)
         return self._parts.results.rows(self._parts.results.frame(self._called(given)[0], given))
 
     def as_rows(self, rows: Any) -> list[dict[str, Any]]:
@@ -185,7 +189,7 @@ class PortableCalls:
         """
         parts = self._parts
         if isinstance(rows, list):
-            frame = parts.given.of_rows([self._read(one) for one in rows])
+            frame = parts.given.of_rows([self.read(one) for one in rows])
         else:
             frame = parts.given.of_frame(rows)
         return parts.taken.rows(frame)
@@ -227,7 +231,7 @@ class PortableCalls:
             rows: list[list[Any]] = []
             for record in records:
                 try:
-                    rows.append(self._read(record))
+                    rows.append(self.read(record))
                 except SchemaMismatch as error:
                     failed = SchemaMismatch(f"record {number + len(rows)}: {error}")
                     break
@@ -240,7 +244,12 @@ class PortableCalls:
             number += len(rows)
         raise failed
 
-    def _read(self, record: object) -> list[Any]:
+    def read(self, record: object) -> list[Any]:
+        """Return the values of a record as the function gets them.
+
+        Raises:
+            SchemaMismatch: It lacks a column, or has a value that does not fit.
+        """
         if not isinstance(record, Mapping):
             raise SchemaMismatch(
                 f"it is {record!r:.80}: pass records as mappings of columns to values"

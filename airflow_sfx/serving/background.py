@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from airflow_sfx.models.flavours.base import Answers
-    from airflow_sfx.serving.served import Served
+    from airflow_sfx.serving.served import ServedModel
 
 _MOST_WAITING = 1000
 _log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ class Answered:
         at: When.
     """
 
-    served: Served
+    served: ServedModel
     rows: object
     answers: Answers
     at: datetime

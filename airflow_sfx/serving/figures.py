@@ -18,6 +18,8 @@ _FAMILIES = {
     "requests": Family("counter", "Requests by path and status."),
     "seconds": Family("histogram", "How long /predict took, in seconds.", _SECONDS),
     "rows": Family("counter", "Rows that were predicted, by version."),
+    "calls": Family("counter", "Calls of a function, each with the rows of waiting requests."),
+    "joined": Family("counter", "Requests that were answered by calls of a function."),
     "model": Family("gauge", "1 for the version that is served."),
     "swaps": Family("counter", "How often another version was swapped in."),
     "trouble": Family("gauge", "1 while the newest version of the alias is not served."),

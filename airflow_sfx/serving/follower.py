@@ -123,7 +123,7 @@ class Follower:
         try:
             version = self.source.newest()
             self.looked = time.monotonic()
-            if version == self.served.model.version:
+            if version == self.served.version:
                 self.trouble = None
             elif not (self.trouble and self.trouble.refused and self.trouble.version == version):
                 self._served, self.trouble = self._loaded(version), None
@@ -138,7 +138,7 @@ class Follower:
     def _loaded(self, version: str) -> Served:
         """Load a version, and refuse it if its own code or library raises any error."""
         try:
-            return Served(self.source.load(version))
+            return self.source.served(version)
         except SfxError:
             raise
         except Exception as error:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from airflow_sfx.core.table import TableRef
     from airflow_sfx.models.schema.signature import Feature
     from airflow_sfx.serving.metrics import Metrics
-    from airflow_sfx.serving.served import Served
+    from airflow_sfx.serving.served import ServedModel
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 KEYS = ("answered_hour", "model_version", "model_server")
@@ -53,7 +53,7 @@ class _Sample:
     """A uniform sample of the rows that a version answered in an hour."""
 
     hour: str
-    served: Served
+    served: ServedModel
     seen: int = 0
     rows: list[_Row] = field(default_factory=list)
     stored: int = 0
@@ -141,7 +141,7 @@ class Samples(Background):
             _frame(sample),
             self._table.database,
             self._table.table,
-            [sample.hour, sample.served.model.version, self._server],
+            [sample.hour, sample.served.version, self._server],
             partition_keys=list(KEYS),
             reason=f"{len(sample.rows)} of {sample.seen} rows that {sample.served.name} answered",
         )
@@ -150,7 +150,7 @@ class Samples(Background):
         sample.stored = sample.seen
 
 
-def check_columns(served: Served) -> None:
+def check_columns(served: ServedModel) -> None:
     """Raise an error if a column of a model has the name of one that is added.
 
     Args:

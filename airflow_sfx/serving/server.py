@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.errors import InvalidName, ModelRefused
 from airflow_sfx.serving.follower import Follower
-from airflow_sfx.serving.sources import shadow_of, source_of
+from airflow_sfx.serving.served import ServedModel
+from airflow_sfx.serving.sources import Source, shadow_of, source_of
 from airflow_sfx.serving.web.app import ModelApp
 from airflow_sfx.serving.web.limits import Limits
 
@@ -33,7 +34,8 @@ class Settings:
     """What a server serves, and how.
 
     Args:
-        model: ``NAME@ALIAS``, ``NAME/VERSION``, ``NAME`` or the path of a zip.
+        model: ``NAME@ALIAS``, ``NAME/VERSION``, ``NAME``, the path of a zip, or
+            ``MODULE:FUNCTION``.
         host: The address to listen on.
         port: The port; 0 for any that is free.
         shadow: Another alias, whose version answers too, but not to the client; None for none.
@@ -60,7 +62,7 @@ class Settings:
 def serve(
     settings: Settings, warehouse: Callable[[], Warehouse], report: Callable[[str], None]
 ) -> None:
-    """Serve a model until the process gets SIGINT or SIGTERM.
+    """Serve a model or a function until the process gets SIGINT or SIGTERM.
 
     Args:
         settings: What to serve, and how.
@@ -104,7 +106,7 @@ def _app(
 
         return ModelRegistry(warehouse())
 
-    follower = Follower(source_of(settings.model, registry, settings.trust, settings.key))
+    follower = Follower(_source(settings, registry))
     follower.load()
     app = ModelApp(follower, settings.limits, lambda: ready(app))
     if settings.shadow is not None:
@@ -117,10 +119,31 @@ def _app(
     if settings.log is not None:
         from airflow_sfx.serving.predictions import Samples, check_columns
 
+        assert isinstance(follower.served, ServedModel)  # so is its source
         check_columns(follower.served)
         every = (settings.log_rows, settings.log_seconds)
         app.background.append(Samples(warehouse(), settings.log, *every, app.metrics))
     return app
+
+
+def _source(settings: Settings, registry: Callable[[], ModelRegistry]) -> Source:
+    """Return where a model or a function is from."""
+    if ":" not in settings.model or settings.model.endswith(".zip"):
+        return source_of(settings.model, registry, settings.trust, settings.key)
+    of_models = {
+        "--shadow": settings.shadow,
+        "--log": settings.log,
+        "--trust": settings.trust,
+        "--key": settings.key,
+    }
+    given = [name for name, value in of_models.items() if value]
+    if given:
+        raise InvalidName(
+            f"{given[0]} is for models, and {settings.model!r:.80} names a function: leave it out"
+        )
+    from airflow_sfx.serving.functions import FunctionSource
+
+    return FunctionSource(settings.model)
 
 
 def _ready(app: ModelApp, address: str) -> str:

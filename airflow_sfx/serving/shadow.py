@@ -10,6 +10,7 @@ import numpy as np
 from airflow_sfx.core.errors import SfxError
 from airflow_sfx.serving.background import Answered, Background
 from airflow_sfx.serving.follower import Follower
+from airflow_sfx.serving.served import ServedModel
 
 if TYPE_CHECKING:
     from airflow_sfx.models.flavours.base import Answers, Array
@@ -33,6 +34,7 @@ class Shadow(Background):
     def process(self, answered: Answered) -> None:
         """Compare the other version's answers with those that the client got."""
         other = self.follower.served
+        assert isinstance(other, ServedModel)  # so is its source
         rows = len(answered.answers.prediction)
         try:
             found = other.answers(answered.rows, "missing")

@@ -1,4 +1,4 @@
-"""Where a server's model is from: a file, a version, or an alias, which moves."""
+"""Where what is served is from: a file, a version, or an alias, which moves."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from airflow_sfx.core.errors import InvalidName, ModelRefused
 from airflow_sfx.models.model import Model, load_artifact
 from airflow_sfx.models.pin import ModelPin, model_name
+from airflow_sfx.serving.served import Served, ServedModel
 
 if TYPE_CHECKING:
     from airflow_sfx.models.registry import ModelRegistry
@@ -19,7 +20,7 @@ _EARLIER = 100
 
 
 class Source(ABC):
-    """Where a model is from.
+    """Where what is served is from.
 
     Attributes:
         name: What was asked for, such as ``delays@production``.
@@ -34,15 +35,27 @@ class Source(ABC):
         """Return the version that the name has now."""
 
     @abstractmethod
-    def load(self, version: str) -> Model:
-        """Load a version, and check its golden rows."""
+    def served(self, version: str) -> Served:
+        """Load a version, and check it."""
 
     def earlier(self) -> Iterator[str]:
         """Yield the versions that the name had before, newest first."""
         return iter(())
 
 
-class FileSource(Source):
+class ModelSource(Source):
+    """Where a model is from."""
+
+    @abstractmethod
+    def load(self, version: str) -> Model:
+        """Load a version."""
+
+    def served(self, version: str) -> ServedModel:
+        """Load a version, and check its golden rows."""
+        return ServedModel(self.load(version))
+
+
+class FileSource(ModelSource):
     """The zip file of a version.
 
     Args:
@@ -75,7 +88,7 @@ class FileSource(Source):
         return load_artifact(data, self.name, trust=self._trust)
 
 
-class RegistrySource(Source):
+class RegistrySource(ModelSource):
     """A version or an alias of the registry.
 
     Args:
@@ -139,7 +152,7 @@ def source_of(
         return FileSource(text, trust, key)
     if ":" in text:
         raise InvalidName(
-            f"{text!r:.80} names a Python function, and a model is served: pass NAME@ALIAS,"
+            f"{text!r:.80} names a Python function where a model is wanted: pass NAME@ALIAS,"
             " NAME/VERSION or the path of a zip"
         )
     model_name(text)

@@ -234,7 +234,10 @@ def test_a_killed_server_loses_no_more_than_the_rows_since_its_last_write(
 def test_a_server_that_cannot_start_says_why_in_one_line(warehouse, delays) -> None:
     for arguments, words in (
         (["delays@staging"], "has no alias 'staging'"),
-        (["flights:late"], "names a Python function"),
+        (["flights:late"], "'flights:late' cannot be imported (No module named 'flights')"),
+        (["tests.serving.functions:plain"], "is not a portable function"),
+        (["tests.serving.functions:older", "--log", "a.b"], "--log is for models"),
+        (["delays@production", "--shadow", "a:b@c"], "names a Python function"),
         (["nothing.zip"], "nothing.zip cannot be read"),
         (["delays@production", "--port", "1", "--host", "192.0.2.1"], "pass another --host"),
     ):

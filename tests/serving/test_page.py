@@ -1,4 +1,4 @@
-"""The page about serving: its session, its server and its requests run as shown."""
+"""The pages about serving: their sessions, servers and requests run as shown."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tests.docs.pages import ROOT, blocks, run_sessions
 from tests.services import free_port
 
 PAGE = ROOT / "docs/serving.md"
+ONLINE = ROOT / "docs/online.md"
 
 
 @pytest.fixture
@@ -27,11 +28,26 @@ def home(tmp_path, monkeypatch) -> Path:
 
 def test_the_page_of_serving_runs_as_shown(home: Path) -> None:
     assert run_sessions(PAGE) == 6
+    served_as_shown(PAGE, home)
+
+
+def test_the_server_of_a_function_runs_as_shown(home: Path) -> None:
+    """Its sessions run with those of the other pages."""
+    (module,) = [block for block in blocks(ONLINE, "python") if not block.startswith(">>>")]
+    (home / "features.py").write_text(module)
+    served_as_shown(ONLINE, home)
+
+
+def served_as_shown(page: Path, folder: Path) -> None:
+    """Run a page's server, and the requests of the block behind it."""
     port = str(free_port())
-    start, *requests = (block.replace("8000", port) for block in blocks(PAGE, "console"))
+    start, *requests = (block.replace("8000", port) for block in blocks(page, "console"))
     command, _, told = start.removeprefix("$ ").partition("\n")
     command = f"{sys.executable} -m airflow_sfx.cli {command.removeprefix('sfx ')}"
-    server = subprocess.Popen(command.split(), stderr=subprocess.PIPE, text=True)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    server = subprocess.Popen(
+        command.split(), stderr=subprocess.PIPE, text=True, cwd=folder, env=environment
+    )
     try:
         assert server.stderr is not None
         assert matches(told, server.stderr.readline())

@@ -62,6 +62,7 @@ class Output:
         name: ``prediction``, or ``probability`` with one number for each class.
         type: Its Arrow type.
         classes: The classes that the probabilities are of, in their order.
+        kind: What its values are, of a function's column; None for a model's.
 
     Example:
         >>> Output("prediction", "double").classes
@@ -71,6 +72,7 @@ class Output:
     name: str
     type: str
     classes: tuple[Value, ...] = ()
+    kind: Kind | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,13 +20,22 @@ import msgspec
 
 from airflow_sfx.serving.background import Answered, Background
 from airflow_sfx.serving.figures import server_metrics
+from airflow_sfx.serving.served import Served, ServedFunction, ServedModel
+from airflow_sfx.serving.web.joining import Joining
 from airflow_sfx.serving.web.openapi import ARROW, JSON, description
 from airflow_sfx.serving.web.refusal import RefusedError
-from airflow_sfx.serving.web.rows import Asked, answer, asked, nothing, read_rows, written
+from airflow_sfx.serving.web.rows import (
+    Asked,
+    answer,
+    asked,
+    nothing,
+    read_of_function,
+    read_rows,
+    written,
+)
 
 if TYPE_CHECKING:
     from airflow_sfx.serving.follower import Follower
-    from airflow_sfx.serving.served import Served
     from airflow_sfx.serving.web.limits import Limits
 
 Message = MutableMapping[str, Any]
@@ -50,7 +59,7 @@ class _DisconnectedError(Exception):
 
 
 class ModelApp:
-    """A server of one model.
+    """A server of one model, or of one portable function.
 
     Args:
         follower: The version that answers.
@@ -73,6 +82,7 @@ class ModelApp:
         self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "sfx-score")
         self._native = ThreadPoolExecutor(1, "sfx-native")
         self._waiting = 0
+        self._joining = Joining(self._threads, limits, self._called)
         self._routes: dict[str, tuple[str, Callable[[], Response]]] = {
             "/healthz": ("GET", lambda: _json({"status": "ok"})),
             "/readyz": ("GET", self._readyz),
@@ -160,6 +170,9 @@ class ModelApp:
 
     async def _answer(self, served: Served, body: bytes, what: Asked) -> bytes:
         """Return the body of the response: at once for few rows, else in a thread."""
+        if isinstance(served, ServedFunction):
+            return await self._joined(served, body, what)
+        assert isinstance(served, ServedModel)
         if len(body) > _SMALL or served.one_at_a_time:
             return await self._in_thread(
                 served, lambda: self._scored(served, *self._read(served, body, what), what)
@@ -169,10 +182,21 @@ class ModelApp:
             return self._scored(served, rows, count, what)
         return await self._in_thread(served, lambda: self._scored(served, rows, count, what))
 
-    def _read(self, served: Served, body: bytes, what: Asked) -> tuple[Any, int]:
+    async def _joined(self, served: ServedFunction, body: bytes, what: Asked) -> bytes:
+        """Return the body of a function's response, whose call may be shared."""
+        rows = read_of_function(body, what, served, self.limits)
+        found = await self._joining.answer(served, rows) if rows else []
+        self.metrics.count("rows", len(rows), model=served.name)
+        return msgspec.json.encode({"model": served.name, "predictions": found})
+
+    def _called(self, requests: int) -> None:
+        self.metrics.count("calls")
+        self.metrics.count("joined", requests)
+
+    def _read(self, served: ServedModel, body: bytes, what: Asked) -> tuple[Any, int]:
         return read_rows(body, what, served, self.limits)
 
-    def _scored(self, served: Served, rows: Any, count: int, what: Asked) -> bytes:
+    def _scored(self, served: ServedModel, rows: Any, count: int, what: Asked) -> bytes:
         if not count:
             return nothing(what, served)
         answers = answer(served, rows, what)
@@ -183,7 +207,7 @@ class ModelApp:
                 one.offer(done)
         return written(served, answers, what)
 
-    async def _in_thread(self, served: Served, work: Callable[[], bytes]) -> bytes:
+    async def _in_thread(self, served: ServedModel, work: Callable[[], bytes]) -> bytes:
         if self._waiting >= self.limits.waiting:
             raise RefusedError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -234,7 +258,7 @@ class ModelApp:
 
     def _openapi(self) -> Response:
         served = self.follower.served
-        found = _json(description(served.model, served.example))
+        found = _json(description(served))
         return found[0], found[1], (*found[2], served.header)
 
     async def _live(self, receive: Receive, send: Send) -> None:

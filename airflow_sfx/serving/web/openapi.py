@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from airflow_sfx._version import __version__
 
 if TYPE_CHECKING:
-    from airflow_sfx.models.model import Model
     from airflow_sfx.models.schema.signature import Feature, Output
+    from airflow_sfx.serving.served import Served
 
 JSON, ARROW = "application/json", "application/vnd.apache.arrow.stream"
 _TYPES: dict[str, dict[str, Any]] = {
@@ -17,6 +17,8 @@ _TYPES: dict[str, dict[str, Any]] = {
     "boolean": {"type": "boolean"},
     "text": {"type": "string"},
     "time": {"type": "string", "format": "date-time"},
+    "date": {"type": "string", "format": "date"},
+    "decimal": {"type": "string", "format": "decimal"},
 }
 _REFUSED = {
     "400": "The body is not JSON records, or a parameter is unknown",
@@ -28,6 +30,13 @@ _REFUSED = {
     "503": "Too many requests are waiting",
     "504": "The model did not answer in time",
 }
+_UNSEEN = {
+    "name": "unseen",
+    "in": "query",
+    "description": "Whether a category that the model does not know is refused, or scored as a"
+    " missing value",
+    "schema": {"enum": ["refuse", "missing"], "default": "refuse"},
+}
 _READING = {
     "/healthz": "Return whether the process responds",
     "/readyz": "Return whether a model is served, and which",
@@ -36,17 +45,16 @@ _READING = {
 }
 
 
-def description(model: Model, example: dict[str, object]) -> dict[str, Any]:
-    """Return the OpenAPI description of a server of a model.
+def description(served: Served) -> dict[str, Any]:
+    """Return the OpenAPI description of a server.
 
     Args:
-        model: The model.
-        example: A row that it takes.
+        served: What it serves.
 
     Returns:
         The document.
     """
-    inputs, outputs = model.signature.inputs, model.signature.outputs
+    inputs, outputs, about = served.signature.inputs, served.signature.outputs, served.about
     rows = {"type": "array", "items": {"$ref": "#/components/schemas/Row"}}
     answer = {
         "type": "object",
@@ -63,12 +71,12 @@ def description(model: Model, example: dict[str, object]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": model.name,
-            "version": model.version,
-            "description": f"A {model.record.task} model, served by airflow_sfx {__version__}",
+            "title": about.title,
+            "version": about.version,
+            "description": f"{about.description}, served by airflow_sfx {__version__}",
         },
         "paths": {
-            "/predict": {"post": _predict(rows, answer, example)},
+            "/predict": {"post": _predict(rows, answer, served.example, about.takes_unseen)},
             **{path: {"get": _reading(text)} for path, text in _READING.items()},
         },
         "components": {
@@ -86,24 +94,18 @@ def description(model: Model, example: dict[str, object]) -> dict[str, Any]:
 
 
 def _predict(
-    rows: dict[str, Any], answer: dict[str, Any], example: dict[str, object]
+    rows: dict[str, Any], answer: dict[str, Any], example: dict[str, object], of_model: bool
 ) -> dict[str, Any]:
+    """Return the path of predictions; functions have no Arrow and no parameter."""
     problem = {JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    arrow: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    arrow = {ARROW: binary} if of_model else {}
     return {
         "summary": "Predict rows",
-        "parameters": [
-            {
-                "name": "unseen",
-                "in": "query",
-                "description": "Whether a category that the model does not know is refused, or"
-                " scored as a missing value",
-                "schema": {"enum": ["refuse", "missing"], "default": "refuse"},
-            }
-        ],
+        "parameters": [_UNSEEN] if of_model else [],
         "requestBody": {
             "required": True,
-            "content": {JSON: {"schema": rows, "example": [example]}, ARROW: arrow},
+            "content": {JSON: {"schema": rows, "example": [example]}, **arrow},
         },
         "responses": {
             "200": {
@@ -114,7 +116,7 @@ def _predict(
                         "schema": {"type": "string"},
                     }
                 },
-                "content": {JSON: {"schema": answer}, ARROW: arrow},
+                "content": {JSON: {"schema": answer}, **arrow},
             },
             **{
                 status: {"description": text, "content": problem}
@@ -149,6 +151,14 @@ def _column(feature: Feature) -> dict[str, Any]:
     return {**kind, "description": f"Trained on {feature.least} to {feature.greatest}"}
 
 
+def _output(one: Output) -> dict[str, Any]:
+    """Return the type of a column that a function gives; that of a model's prediction is open."""
+    if one.kind is None:
+        return {}
+    kind = _TYPES[one.kind]
+    return {**kind, "type": [kind["type"], "null"]}
+
+
 def _prediction(outputs: tuple[Output, ...]) -> dict[str, Any]:
     properties: dict[str, Any] = {}
     for one in outputs:
@@ -161,5 +171,5 @@ def _prediction(outputs: tuple[Output, ...]) -> dict[str, Any]:
                 "description": f"Of the classes {', '.join(map(str, one.classes))}, in this order",
             }
         else:
-            properties[one.name] = {"enum": list(one.classes)} if one.classes else {}
+            properties[one.name] = {"enum": list(one.classes)} if one.classes else _output(one)
     return {"type": "object", "required": list(properties), "properties": properties}

@@ -20,7 +20,7 @@ from airflow_sfx.serving.web.refusal import RefusedError
 if TYPE_CHECKING:
     from airflow_sfx.models.flavours.base import Answers
     from airflow_sfx.models.schema.rows import Unseen
-    from airflow_sfx.serving.served import Served
+    from airflow_sfx.serving.served import ServedFunction, ServedModel
     from airflow_sfx.serving.web.limits import Limits
 
 _UNSEEN = ("refuse", "missing")
@@ -71,7 +71,7 @@ def asked(kind: bytes, encoding: bytes, query: bytes) -> Asked:
     return Asked(media == ARROW, cast("Unseen", unseen))
 
 
-def read_rows(body: bytes, asked: Asked, served: Served, limits: Limits) -> tuple[Any, int]:
+def read_rows(body: bytes, asked: Asked, served: ServedModel, limits: Limits) -> tuple[Any, int]:
     """Return the rows of a body, and how many there are.
 
     Args:
@@ -84,7 +84,36 @@ def read_rows(body: bytes, asked: Asked, served: Served, limits: Limits) -> tupl
         RefusedError: The body is not rows, or has too many.
     """
     if asked.arrow:
-        return read_columns(body, served.model.signature.names, limits)
+        return read_columns(body, served.signature.names, limits)
+    records = _records(body, limits)
+    return records, len(records)
+
+
+def read_of_function(
+    body: bytes, asked: Asked, served: ServedFunction, limits: Limits
+) -> list[Any]:
+    """Return the rows of a body as a function gets them.
+
+    Args:
+        body: The body.
+        asked: What the request asks for.
+        served: The function.
+        limits: How many rows a request may have.
+
+    Raises:
+        RefusedError: The body is not JSON rows, has too many, or one that does not fit.
+    """
+    if asked.arrow:
+        raise RefusedError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"a function's server reads no {ARROW}: send {JSON}"
+        )
+    try:
+        return served.read(_records(body, limits))
+    except SchemaMismatch as error:
+        raise _misfit(str(error)) from error
+
+
+def _records(body: bytes, limits: Limits) -> list[Any]:
     try:
         found = msgspec.json.decode(body)
     except (ValueError, RecursionError) as error:
@@ -93,7 +122,7 @@ def read_rows(body: bytes, asked: Asked, served: Served, limits: Limits) -> tupl
     if not isinstance(records, list):
         raise _not_records(f"it is {records!r:.40}")
     limits.check_rows(len(records))
-    return records, len(records)
+    return records
 
 
 def _not_records(why: str) -> RefusedError:
@@ -104,7 +133,7 @@ def _not_records(why: str) -> RefusedError:
     )
 
 
-def answer(served: Served, rows: Any, asked: Asked) -> Answers:
+def answer(served: ServedModel, rows: Any, asked: Asked) -> Answers:
     """Return the answers of a version for rows.
 
     Args:
@@ -128,7 +157,7 @@ def _misfit(message: str) -> RefusedError:
     return RefusedError(HTTPStatus.UNPROCESSABLE_ENTITY, message, error="SchemaMismatch")
 
 
-def _failed(served: Served) -> RefusedError:
+def _failed(served: ServedModel) -> RefusedError:
     """Return the refusal for rows at which a model fails."""
     return RefusedError(
         HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -138,14 +167,14 @@ def _failed(served: Served) -> RefusedError:
     )
 
 
-def nothing(asked: Asked, served: Served) -> bytes:
+def nothing(asked: Asked, served: ServedModel) -> bytes:
     """Return the body of the response to a request without rows."""
     if asked.arrow:
         raise _misfit("the stream has no rows: send at least one")
     return msgspec.json.encode({"model": served.name, "predictions": []})
 
 
-def written(served: Served, answers: Answers, asked: Asked) -> bytes:
+def written(served: ServedModel, answers: Answers, asked: Asked) -> bytes:
     """Return the body of the response with answers, which names the version.
 
     Args:

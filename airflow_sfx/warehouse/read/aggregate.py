@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import statistics
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from decimal import Context, Decimal, localcontext
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
@@ -98,14 +100,14 @@ class Aggregate:
 
     def reading(self) -> Reading:
         """Return value and pin together, computed when they are first read."""
-        read = _READ.get()
+        read, fixed = _READ.get(), _FIXED.get()
         if read is not None and self in read:
             return read[self]
-        found = self._current
+        found = fixed.get(self, self._current)
         if found is None:
             with self._lock:
                 if self._current is None:
-                    self._current = self._computed(self._newest())
+                    self._current = self.computed(self.newest())
                 found = self._current
         if read is not None:
             read[self] = found
@@ -117,18 +119,20 @@ class Aggregate:
         Returns:
             Whether it has.
         """
-        pin = self._newest()
+        pin = self.newest()
         if self._current is not None and self._current.pin == pin:
             return False
-        self._current = self._computed(pin)
+        self._current = self.computed(pin)
         return True
 
-    def _newest(self) -> BatchPin:
+    def newest(self) -> BatchPin:
+        """Return the batches that are current now; those of its pin if it was made of one."""
         if isinstance(self._source, BatchPin):
             return self._source
         return self._find(self._source, self._partitions)
 
-    def _computed(self, pin: BatchPin) -> Reading:
+    def computed(self, pin: BatchPin) -> Reading:
+        """Compute the value of some batches, without keeping it."""
         values = values_of(self._load(pin, self._column))
         try:
             return Reading(aggregated(values, self._how), pin)
@@ -200,7 +204,21 @@ def _sum(values: list[Any]) -> Any:
     return math.fsum(values)
 
 
+_NONE: Mapping[Any, Reading] = MappingProxyType({})
 _READ: ContextVar[dict[Aggregate, Reading] | None] = ContextVar("_READ", default=None)
+
+
+_FIXED: ContextVar[Mapping[Aggregate, Reading]] = ContextVar("_FIXED", default=_NONE)
+
+
+@contextmanager
+def fixed(readings: Mapping[Aggregate, Reading]) -> Iterator[None]:
+    """Read aggregates as they are given, during a block of one thread or task."""
+    token = _FIXED.set(readings)
+    try:
+        yield
+    finally:
+        _FIXED.reset(token)
 
 
 class Readings:

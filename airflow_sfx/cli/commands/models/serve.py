@@ -1,7 +1,8 @@
-"""The command serve: the web server of a model."""
+"""The command serve: the web server of a model or a function."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,8 @@ def serve(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="NAME@ALIAS, which is followed, NAME/VERSION, or the path of a model's zip.",
+            help="NAME@ALIAS, which is followed, NAME/VERSION, the path of a model's zip, or"
+            " MODULE:FUNCTION, a portable function.",
         ),
     ],
     host: Annotated[
@@ -68,10 +70,11 @@ def serve(
         typer.Option(metavar="FILE", help="Public key that each version must be signed with."),
     ] = None,
 ) -> None:
-    """Serve a model: /predict, /healthz, /readyz, /metadata, /metrics, /openapi.json.
+    """Serve a model or a function: /predict, /healthz, /readyz, /metadata, /metrics, /openapi.json.
 
     There is no authentication: every program that reaches the address can query it.
     """
+    from airflow_sfx._default import VARIABLE
     from airflow_sfx.serving import server
     from airflow_sfx.serving.web.limits import Limits
 
@@ -88,6 +91,8 @@ def serve(
         trust or (),
         key,
     )
+    if settings.uri:  # also for the aggregates of a function, which are of the default warehouse
+        os.environ[VARIABLE] = settings.uri
     if not server.is_loopback(host):
         output.say(f"{host} is open to other machines, without authentication", err=True)
     server.serve(wanted, lambda: settings.warehouse, lambda text: output.say(text, err=True))
