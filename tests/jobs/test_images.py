@@ -120,7 +120,7 @@ def test_each_image_has_a_dockerfile() -> None:
 @pytest.fixture(autouse=True)
 def engine(request) -> None:
     """Name the daemon to the commands of a test that uses an image."""
-    if "core_image" in request.fixturenames:
+    if {"core_image", "lab_image"} & {*request.fixturenames}:
         request.getfixturevalue("docker_engine")
 
 
@@ -159,6 +159,11 @@ def test_the_bill_of_materials_has_what_is_locked(core_image: str) -> None:
     }
     assert {(name_of(name), version) for name, version in found} >= locked
     assert {"libc6", "tini", "airflow-sfx"} <= {name for name, _ in found}
+
+
+def test_the_bill_of_materials_has_packages_of_r(lab_image: str) -> None:
+    found = {one["purl"].partition("@")[0] for one in bill_of_materials(lab_image)["components"]}
+    assert {"pkg:deb/debian/r-cran-irkernel", "pkg:cran/sfx", "pkg:pypi/jupyterlab"} <= found
 
 
 def test_a_job_runs_as_the_owner_of_the_warehouse_and_cannot_write_elsewhere(
