@@ -147,6 +147,7 @@ def test_core_runs_with_a_read_only_root_as_a_user_without_a_compiler(core_image
         assert inside(core_image, "python", "-c", f"import {module}").returncode == 1
     tools = inside(core_image, "sh", "-c", "command -v gcc cc make pip ld")
     assert (tools.returncode != 0, tools.stdout) == (True, "")
+    assert inside(core_image, "find", "/", "-xdev", "-type", "f", "-perm", "/6000").stdout == ""
     assert "sfx 0" in inside(core_image, "sfx", "--version").stdout
     assert int(docker("image", "inspect", "--format={{.Size}}", core_image)) < 700 << 20
 
