@@ -19,6 +19,7 @@ from airflow_sfx.core.errors import (
     CommitConflict,
     ForeignChange,
     InvalidName,
+    JobFailed,
     ModelRefused,
     PartitionNotFound,
     SchemaMismatch,
@@ -26,7 +27,6 @@ from airflow_sfx.core.errors import (
     TableNotFound,
     WarehouseUnavailable,
 )
-from airflow_sfx.jobs.runners.base import RunnerUnavailable
 from airflow_sfx.plugin.web.cache import snapshots
 from airflow_sfx.plugin.web.comparison_queue import TooManyComparisons
 from airflow_sfx.plugin.web.documents.tables import Problem, described
@@ -69,7 +69,7 @@ _STATUS: dict[type[SfxError], int] = {
     WarehouseUnavailable: 503,
     WorkbenchRefused: 403,
     WorkbenchNotFound: 404,
-    RunnerUnavailable: 503,
+    JobFailed: 503,
 }
 _PROBLEMS = {
     400: "Invalid request",

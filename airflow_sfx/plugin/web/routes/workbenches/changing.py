@@ -45,7 +45,7 @@ def start(body: StartWorkbench, visitor: Visitor) -> dict[str, Any]:
     started = opened.start(
         owner=visitor.name, warehouse=snapshots.warehouse().uri, **body.model_dump()
     )
-    _log.info("%s started the workbench %s of %s", visitor.name, started.id, started.image)
+    _log.info("%r started the workbench %s of %s", visitor.name, started.id, started.image)
     return {"id": started.id, "reason": started.reason}
 
 
@@ -61,5 +61,5 @@ def open_(body: OneWorkbench, visitor: Visitor) -> dict[str, Any]:
 def stop(body: OneWorkbench, visitor: Visitor) -> dict[str, Any]:
     """Stop a workbench: one's own, or with the right to change connections, anybody's."""
     stopped = workbenches().stop(body.id, owner=visitor.asks_for)
-    _log.info("%s stopped the workbench %s of %s", visitor.name, stopped.id, stopped.owner)
+    _log.info("%r stopped the workbench %s of %s", visitor.name, stopped.id, stopped.owner)
     return {"id": stopped.id, "reason": stopped.reason}

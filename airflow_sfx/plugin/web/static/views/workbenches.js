@@ -53,6 +53,7 @@ function starting(limits) {
   const submit = async (event) => {
     event.preventDefault();
     busy(true);
+    button.disabled = true;
     showError("");
     try {
       await start();
@@ -60,7 +61,9 @@ function starting(limits) {
       showError(error.message);
       busy(false);
     }
+    button.disabled = false;
   };
+  const button = h("button", { class: "primary" }, "Start");
   return h(
     "form",
     { class: "start", "aria-label": "Start a workbench", onsubmit: submit },
@@ -68,7 +71,7 @@ function starting(limits) {
     memory.label,
     cpus.label,
     hours.label,
-    h("button", { class: "primary" }, "Start"),
+    button,
   );
 }
 
@@ -136,7 +139,7 @@ function buttons(one, log) {
     { class: "actions" },
     button("Open", one.may_open, () => open(one)),
     button("Log", one.may_stop, () => showLog(one, log)),
-    button("Stop…", one.may_stop, () => stop(one)),
+    button(`${ending(one)}…`, one.may_stop, () => stop(one)),
   );
 }
 
@@ -157,16 +160,21 @@ async function showLog({ id }, log) {
   log.scrollIntoView({ block: "nearest" });
 }
 
-function stop({ id, owner, image, started, ends }) {
+// One that has ended stays in the list, with its log, until it is removed.
+const ending = ({ state }) => (state === "ended" ? "Remove" : "Stop");
+
+function stop(one) {
+  const verb = ending(one);
+  const lost = verb === "Stop" ? "What runs in it ends. " : "";
   confirm({
-    question: `Stop the workbench ${id}?`,
-    verb: "Stop",
+    question: `${verb} the workbench ${one.id}?`,
+    verb,
     details: rows("workbench", ["owner", "image", "started", "ends"], [
-      [owner, image, moment(started), moment(ends)],
+      [one.owner, one.image, moment(one.started), moment(one.ends)],
     ]),
-    note: "What runs in it ends. Its home and the warehouse stay; everything else in it is lost.",
+    note: `${lost}Its home and the warehouse stay; everything else in it, and its log, is lost.`,
     recorded: null,
-    act: () => post("workbenches/stop", { id }),
-    success: `Stopped: ${id}.`,
+    act: () => post("workbenches/stop", { id: one.id }),
+    success: `${verb === "Stop" ? "Stopped" : "Removed"}: ${one.id}.`,
   });
 }
