@@ -22,6 +22,8 @@ from airflow_sfx.workbench.workbench import HOME_INSIDE, INSIDE_PORT, LABEL, Ord
 
 _GRACE_SECONDS = 5
 _PROCESSES = 4096
+_REMOVED_ELSEWHERE = (404, 409)
+"""What the daemon says if another process has removed a container, or is about to."""
 _HOME_IN_MEMORY = "rw,exec,nosuid,nodev,size=1g"
 _UNNAMED = "65534:65534"
 """The user of a workbench whose image has root as its user."""
@@ -59,10 +61,10 @@ class DockerWorkbenches(WorkbenchRunner):
             command = _command_of(image)
             if not command:
                 raise not_started(order.image, "", "exec: no such file or directory")
+        settings = self._settings(order, command, image)
+        with self._daemon.reached():
             try:
-                container = self._daemon.client.containers.create(
-                    image.id, **self._settings(order, command, image)
-                )
+                container = self._daemon.client.containers.create(image.id, **settings)
             except self._daemon.errors.APIError as error:
                 raise not_started(order.image, command[0], error) from error
             try:
@@ -104,8 +106,9 @@ class DockerWorkbenches(WorkbenchRunner):
                 if container.status != "exited":
                     container.stop(timeout=_GRACE_SECONDS)
                 container.remove(v=True, force=True)
-            except self._daemon.errors.NotFound:  # another process was first
-                return
+            except self._daemon.errors.APIError as error:
+                if error.status_code not in _REMOVED_ELSEWHERE:
+                    raise
 
     def _find(self, workbench_id: str) -> Any:
         container = self._daemon.find(_name(workbench_id))
@@ -192,8 +195,13 @@ def _command_of(image: Any) -> list[str]:
 def _free_port(address: str, taken: frozenset[int]) -> int:
     """Return a port at which nothing listens now, and which no other workbench has."""
     while True:
-        with socket.create_server((address, 0)) as server:
-            port = int(server.getsockname()[1])
+        try:
+            with socket.create_server((address, 0)) as server:
+                port = int(server.getsockname()[1])
+        except OSError as error:
+            raise InvalidName(
+                f"SFX_WORKBENCH_BIND={address!r} is not an address of this machine ({error})"
+            ) from error
         if port not in taken:
             return port
 

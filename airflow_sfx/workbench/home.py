@@ -22,6 +22,8 @@ import os, sys
 path, may_make = sys.argv[1], sys.argv[2] == "make"
 if may_make and not os.path.lexists(path):
     above = os.stat(os.path.dirname(path))
+    if os.geteuid() == 0 == above.st_uid:
+        sys.exit(f"{os.path.dirname(path)} belongs to root: no new home can have its owner")
     os.mkdir(path, 0o700)
     if os.geteuid() == 0:
         os.chown(path, above.st_uid, above.st_gid)

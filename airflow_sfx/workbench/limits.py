@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from typing import Any
 
 from airflow_sfx._version import __version__
@@ -187,7 +188,16 @@ class Site:
         if "{port}" not in self.url or not re.match("https?://", self.url):
             raise InvalidName(
                 f"the address {self.url!r} of workbenches does not begin with http:// or https://,"
-                " or has no {port}: set it as https://lab.example.com/{port}"
+                " or has no {port}: set it as https://{port}.lab.example.com"
+            )
+        try:
+            listens_everywhere = not int(IPv4Address(self.bind))
+        except ValueError as error:
+            raise InvalidName(f"SFX_WORKBENCH_BIND={self.bind!r:.80}: {error}") from error
+        if listens_everywhere and self.runner == "docker" and "{host}" in self.url:
+            raise InvalidName(
+                f"workbenches listen at {self.bind}, which is no address to reach them at: set"
+                " SFX_WORKBENCH_URL, as http://lab.example.com:{port}"
             )
         own = {"SFX_WORKBENCH_PORT", *_order_variables()}
         for name, value in self.environment.items():

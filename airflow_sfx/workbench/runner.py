@@ -15,8 +15,12 @@ _LOOK_SECONDS = 0.2
 _LONGEST_START = timedelta(minutes=2)
 """After that, a workbench counts as running although its address cannot be reached from here."""
 _KILL_SECONDS = 10
-_TIME_OVER, _STOPPED = 124, 143
-"""Exit codes: of `timeout` whose command took too long, and of SIGTERM."""
+_REASONS = {
+    124: "its time was over",
+    127: "it ended by itself: its command, or the program timeout, is not in the image",
+    143: "it was stopped, by its daemon, a person or its machine",
+}
+"""What exit codes mean: of `timeout` whose command took too long, of shells, and of SIGTERM."""
 
 
 class WorkbenchRunner(ABC):
@@ -134,10 +138,8 @@ def _reason(status: Status) -> str:
     """Return why a workbench has ended."""
     if status.out_of_memory:
         return "it was out of memory: start one with more"
-    if status.exit_code == _TIME_OVER:
-        return "its time was over"
-    if status.exit_code == _STOPPED:
-        return "it was stopped, by its daemon, a person or its machine"
+    if status.exit_code in _REASONS:
+        return _REASONS[status.exit_code]
     code = "it was lost" if status.exit_code is None else f"exit code {status.exit_code}"
     return f"it ended by itself: {status.reason or code}"
 

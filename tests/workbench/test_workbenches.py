@@ -6,6 +6,7 @@ import json
 import time
 import urllib.error
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -136,7 +137,14 @@ def test_the_home_stays_and_belongs_to_one_owner(benches, warehouse, homes: Path
     (homes / "roots").mkdir()
     with pytest.raises(WorkbenchRefused, match="belongs to root"):
         some.start(owner="alice", warehouse=warehouse.uri, home=f"{homes}/roots")
-    assert some.all() == []
+    (homes / "new").mkdir(mode=0o755)
+    of_root = benches(home=f"{homes}/new/{{owner}}")
+    with pytest.raises(WorkbenchRefused, match="homes/new belongs to root: no new home"):
+        of_root.start(owner="alice", warehouse=warehouse.uri)
+    assert (list((homes / "new").iterdir()), some.all()) == ([], [])
+    away = Workbenches(replace(some.site, bind="192.0.2.1"))
+    with pytest.raises(sfx.InvalidName, match="'192.0.2.1' is not an address of this machine"):
+        away.start(owner="bob", warehouse=warehouse.uri, home=f"{homes}/alice")
 
 
 def test_a_home_that_hangs_does_not_hold_the_start(benches, warehouse, homes: Path) -> None:
@@ -213,7 +221,7 @@ def test_the_variables_of_the_administrator_are_read_and_checked() -> None:
             "SFX_WORKBENCH_HOME": "/homes/{owner}",
             "SFX_WORKBENCH_OPTIONS": '{"network": "host"}',
             "SFX_WORKBENCH_ENVIRONMENT": '{"AWS_REGION": "eu-west-1"}',
-            "SFX_WORKBENCH_URL": "https://lab.example.com/{port}/",
+            "SFX_WORKBENCH_URL": "https://{port}.lab.example.com/",
             "SFX_WORKBENCH_PORT": "8888",  # of a container
             "HOME": "/root",
         }
@@ -230,6 +238,8 @@ def test_the_variables_of_the_administrator_are_read_and_checked() -> None:
         ("OPTIONS", "[]", "it is not a JSON object"),
         ("ENVIRONMENT", '{"JUPYTER_TOKEN": "x"}', "the variable 'JUPYTER_TOKEN' of workbenches"),
         ("URL", "javascript:{port}", "does not begin with http"),
+        ("BIND", "::1", "SFX_WORKBENCH_BIND='::1': Expected 4 octets"),
+        ("BIND", "0.0.0.0", "is no address to reach them at: set SFX_WORKBENCH_URL"),
         ("NAME", "a b", "the name 'a b' of this installation is not up to 63 letters"),
         ("RUNNER", "cloud", "there is no runner 'cloud' of workbenches"),
     ):
