@@ -13,7 +13,7 @@ from pathlib import Path
 from bench import history, memory, r_frames, scaling, scheduler, speed, stack
 from bench.components import rows
 from bench.models import diff, scale
-from bench.serving import measure as serving
+from bench.serving import measure as serving, online
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -46,6 +46,7 @@ def main() -> None:
         "model-save": lambda folder: scale.of_a_save(folder, options.runs),
         "models-many": lambda folder: scale.of_many(folder, options.runs),
         "serving": lambda folder: serving.beside_bare(folder, options.runs),
+        "online": lambda folder: online.one_row(folder, options.runs),
         "swaps": serving.swaps,
         "r": lambda folder: r_frames.in_r(folder, options.runs),
         "imports": lambda _: memory.import_times(options.runs),

@@ -31,8 +31,14 @@ def source_of(function: Callable[..., Any]) -> str:
         The source; the function is the last one in it.
 
     Raises:
-        InvalidName: Its source is not there, or it uses a value that cannot be sent.
+        InvalidName: Its source is not there, it is an object, such as a portable function, or it
+            uses a value that cannot be sent.
     """
+    if not inspect.isroutine(function):
+        raise InvalidName(
+            f"{function!r:.80} is an object that is called, and a job gets the source of a function"
+            " alone: declare it inside of a function, and call it there"
+        )
     whole = inspect.unwrap(function)
     if not isinstance(whole, types.FunctionType):
         raise InvalidName(f"{function!r:.80} is not a function that was defined with def")

@@ -81,12 +81,14 @@ class ResultReader:
                 f"the function {self._name} returned {len(result)} rows for {len(given)}: return"
                 " one for each row that it gets"
             )
-        if result.index is not given.index and not np.array_equal(result.index, given.index):
+        index = result.index
+        if not index.is_(given.index) and not np.array_equal(index, given.index):
             raise SchemaMismatch(
                 f"the function {self._name} returned the rows in another order, or with another"
                 " index: return them as it gets them"
             )
-        names = result.columns.tolist()  # looking them up would build an index of them
+        columns = result.columns  # looking names up would build an index of them
+        names = [columns[place] for place in range(len(columns))]
         for name in self._names:
             if name not in names:
                 raise SchemaMismatch(

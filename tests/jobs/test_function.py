@@ -67,3 +67,12 @@ def test_what_cannot_be_sent_is_named() -> None:
     for one in (len, lambda: 1):
         with pytest.raises(sfx.InvalidName, match="def"):
             source_of(one)
+
+
+def test_a_portable_function_is_refused_as_its_columns_would_be_lost() -> None:
+    @sfx.portable(inputs={"n": "bigint"}, outputs={"n": "bigint"})
+    def same(rows):
+        return rows
+
+    with pytest.raises(sfx.InvalidName, match="declare it inside of a function, and call it there"):
+        source_of(same)
