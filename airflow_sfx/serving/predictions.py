@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.errors import InvalidName, SfxError, WarehouseUnavailable
+from airflow_sfx.models.flavours.base import require
 from airflow_sfx.serving.background import Answered, Background
 
 if TYPE_CHECKING:
@@ -69,14 +70,17 @@ class Samples(Background):
         rows: The most rows of a version and an hour.
         seconds: How often the sample of an hour that is not over is written, in seconds.
         metrics: Where written rows are counted.
+
+    Raises:
+        ModelRefused: pandas or pyarrow is not installed.
     """
 
     def __init__(
         self, warehouse: Warehouse, table: TableRef, rows: int, seconds: float, metrics: Metrics
     ) -> None:
+        for module in ("pandas", "pyarrow"):  # now: not while requests are waiting
+            require(module, module, "writing samples of predictions")
         super().__init__()
-        import pandas  # noqa: F401  not while requests are waiting
-
         self._warehouse, self._table, self._rows = warehouse, table, rows
         self._metrics = metrics
         self.tick = min(_TICK, seconds)

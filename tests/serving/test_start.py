@@ -21,6 +21,9 @@ import pytest
 
 import airflow_sfx
 from airflow_sfx.core.errors import ModelRefused
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.serving.metrics import Metrics
+from airflow_sfx.serving.predictions import Samples
 from airflow_sfx.serving.server import LOOPBACK, Settings, serve
 from tests.docs.pages import blocks
 from tests.serving.server import JSON, serving, until
@@ -115,6 +118,13 @@ def test_a_server_without_uvicorn_names_the_extra(archive, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     with pytest.raises(ModelRefused, match=r"pip install 'airflow-sfx\[serve\]'"):
         serve(Settings(str(archive), port=0), pytest.fail, print)
+
+
+def test_a_server_without_pandas_writes_no_samples_and_names_it(warehouse, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    table = TableRef("air", "samples")
+    with pytest.raises(ModelRefused, match="samples of predictions needs pandas"):
+        Samples(warehouse, table, 10, 1.0, Metrics([]))
 
 
 def test_following_an_alias_loads_no_frames_and_no_training_library(warehouse, delays) -> None:
