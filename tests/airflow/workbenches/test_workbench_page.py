@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 
 from airflow_sfx.workbench.workbenches import Workbenches
 from tests.airflow.pages import AMISS, go, picture
+from tests.containers import docker
 
 HEADER = {"X-SFX-Request": "test"}
 HOSTILE = "../eve <b>"
@@ -178,7 +179,7 @@ def test_limits_names_and_other_sites_are_refused_by_the_server(
 
 
 def test_a_notebook_is_started_opened_in_airflows_frame_used_and_stopped(
-    scheduler, benches, scheduled_warehouse, as_user
+    scheduler, benches, docker_daemon, scheduled_warehouse, client, as_user
 ) -> None:
     frame = pd.DataFrame({"day": "20130101", "n": range(42)})
     scheduled_warehouse.store_dataframe(frame, "bench", "items", partition_by=["day"])
@@ -221,6 +222,7 @@ def test_a_notebook_is_started_opened_in_airflows_frame_used_and_stopped(
     for look, width in (("light", 1280), ("dark", 360)):
         other = as_user("op", color_scheme=look, viewport={"width": width, "height": 860})
         assert go(other, "#/workbenches").evaluate(AMISS) == []
+    removes_one_that_has_ended(other, killed(client, docker_daemon))
     row.get_by_role("button", name="Stop…").click()
     dialog = view.get_by_role("dialog", name=f"Stop the workbench {one.id}?")
     expect(dialog.get_by_role("textbox")).to_have_count(0)
@@ -251,6 +253,25 @@ def runs_a_cell(page: Page) -> None:
     output = page.locator(".jp-OutputArea-output").first
     expect(output).to_contain_text("861", timeout=READY_SECONDS * 1000)
     picture(page, "notebook")
+
+
+def killed(client, daemon: str) -> str:
+    """A workbench of another person whose container was killed."""
+    with client("admin", **HEADER) as admin:
+        id = started(admin)
+    docker("--host", daemon, "kill", f"sfx-workbench-{id}")
+    return id
+
+
+def removes_one_that_has_ended(page: Page, id: str) -> None:
+    go(page, "#/workbenches")
+    row = page.get_by_role("row").filter(has_text=id)
+    expect(row).to_contain_text("it ended by itself")
+    row.get_by_role("button", name="Remove…").click()
+    dialog = page.get_by_role("dialog", name=f"Remove the workbench {id}?")
+    dialog.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("status")).to_have_text(f"Removed: {id}.")
+    expect(row).to_have_count(0)
 
 
 def reads_again_while_it_is_shown(page: Page, id: str) -> None:
