@@ -199,8 +199,8 @@ def test_no_page_has_a_block_that_is_not_run() -> None:
         "tutorial-models",
         "metastores",
     }
-    # Those pages run in tests/cli, tests/serving, tests/r and tests/airflow.
-    elsewhere = {"cli", "undo", "night", "serving", "r"} | {
+    # Those pages run in tests/cli, tests/serving, tests/r, tests/workbench and tests/airflow.
+    elsewhere = {"cli", "undo", "night", "serving", "r", "workbench"} | {
         "airflow",
         "testing",
         "tutorial",
