@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import Any
 
-from airflow_sfx._version import __version__
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.jobs.runners.base import memory_size
 from airflow_sfx.workbench.errors import WorkbenchRefused
@@ -20,7 +19,8 @@ from airflow_sfx.workbench.workbench import Order
 
 PREFIX = "SFX_WORKBENCH_"
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}")
-_OWN_IMAGE = f"sfx-lab:{__version__}"
+_OWN_IMAGE = "sfx-lab:latest"
+"""The image that `make images` builds."""
 _SITE = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
