@@ -39,6 +39,8 @@ _OF_DAYS = 0.8
 _MAD_SCALE = 1.4826
 _SPREADS = 3
 _DAY = timedelta(days=1)
+_EARLIEST = date.min + timedelta(weeks=WEEKS, days=RECENT_DAYS)
+"""Days before this one have no days to compare with in the calendar."""
 
 
 def days_to_read(since: datetime, now: datetime) -> list[date]:
@@ -57,7 +59,7 @@ def days_to_read(since: datetime, now: datetime) -> list[date]:
         [21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 1]
     """
     # A table's own day may begin in the day before.
-    first, last = since.date() - _DAY, now.date()
+    first, last = max(since.date(), _EARLIEST + _DAY) - _DAY, now.date()
     night = [first + number * _DAY for number in range((last - first).days + 2)]
     recent = [first - number * _DAY for number in range(1, RECENT_DAYS)]
     weeks = [day - timedelta(weeks=number) for day in night for number in range(1, WEEKS + 1)]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
 from airflow_sfx.warehouse.log.event_index import Event
 from airflow_sfx.warehouse.night.candidates import candidates
-from airflow_sfx.warehouse.night.rules import Rows, late, rows_band
+from airflow_sfx.warehouse.night.rules import Rows, days_to_read, late, rows_band
 
 MONDAY = datetime(2016, 11, 7, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -116,3 +116,8 @@ def test_a_batch_that_was_rolled_back_is_not_usual() -> None:
     (found,) = candidates([*before, undone, *night], since, full=False)
     assert found.band is not None
     assert found.band.high == pytest.approx(110)
+
+
+def test_a_night_may_begin_on_the_first_day_of_the_calendar() -> None:
+    first = datetime.min.replace(tzinfo=UTC)
+    assert days_to_read(first, first + timedelta(days=60))[-1] == date(1, 3, 3)
