@@ -9,6 +9,7 @@ another type. The members' order in storage is that of the mapping that is encod
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -110,7 +111,15 @@ def parse(text: Text, kind: type[T]) -> T:
     return decoder.decode(text)
 
 
-_decoder: Callable[[Any], Any] = cache(msgspec.json.Decoder)
+_PREPARING = threading.Lock()
+
+
+def _prepared(kind: Any) -> Any:
+    with _PREPARING:  # msgspec crashes where two threads prepare the same types at once
+        return msgspec.json.Decoder(kind)
+
+
+_decoder: Callable[[Any], Any] = cache(_prepared)
 
 
 @contextmanager
