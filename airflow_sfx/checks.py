@@ -18,7 +18,11 @@ Example:
     "column 'n' has 1 null"
 """
 
-from airflow_sfx.portability.passes import portable
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 from airflow_sfx.warehouse.quality.checks import (
     has_columns,
     not_null,
@@ -28,6 +32,9 @@ from airflow_sfx.warehouse.quality.checks import (
 )
 from airflow_sfx.warehouse.quality.fresh import fresh
 from airflow_sfx.warehouse.quality.like_before import like_before
+
+if TYPE_CHECKING:
+    from airflow_sfx.portability.function import Portable
 
 __all__ = [
     "fresh",
@@ -39,3 +46,38 @@ __all__ = [
     "rows_like_before",
     "unique",
 ]
+
+
+def portable(
+    function: Portable, rows: Any = None, *, most: int = 1000
+) -> Callable[[object], str | None]:
+    """Check that a portable function gives the same for rows together, alone and in any order.
+
+    Args:
+        function: The function.
+        rows: The rows that it is tried on: a frame, a list of records or a pin, such as that of the
+            batch which the task got. None takes those of the frame that is checked. If that frame
+            also has the columns that the function gives, they must be what it gives online.
+        most: The most rows; of more, a random sample.
+
+    Returns:
+        The check.
+
+    Raises:
+        InvalidName: The function is not portable.
+
+    Example:
+        >>> import pandas as pd
+        >>> import airflow_sfx as sfx
+        >>> @sfx.portable(inputs={"n": "bigint"}, outputs={"twice": "bigint"})
+        ... def twice(frame):
+        ...     return frame.mul(2).rename(columns={"n": "twice"})
+        >>> portable(twice)(pd.DataFrame({"n": [1, 2]})) is None
+        True
+        >>> portable(twice)(pd.DataFrame({"n": [1, 2], "twice": [2, 5]}))
+        "twice gives 4 online for 'twice' of row 1, and the frame has 5"
+    """
+    # files of DAGs import this module, and should not load a library of frames
+    from airflow_sfx.portability.passes import IsPortable
+
+    return IsPortable(function, rows, most)
