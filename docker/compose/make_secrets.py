@@ -9,7 +9,7 @@ import os
 import secrets
 from pathlib import Path
 
-AIRFLOW = Path("/run/sfx")
+AIRFLOW = Path("/run/secrets")
 """What Airflow and its database need, and no notebook sees."""
 WAREHOUSE = Path("/run/warehouse")
 """What the notebook has, too. The stack adds the keys of the S3 server, as `credentials`."""

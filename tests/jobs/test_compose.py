@@ -50,7 +50,7 @@ def test_secrets_are_in_files_alone_and_the_notebook_has_none_of_airflows() -> N
         for variable, value in service.get("environment", {}).items():
             assert "@" not in value, f"{variable} of {name} has a password"
             if re.search("SECRET|PASSWORD|TOKEN|KEY|CREDENTIALS|_CONN", variable):
-                assert re.match(r"(cat )?/run/(sfx|warehouse)/\w", value), variable
+                assert re.match(r"(cat )?/run/(secrets|warehouse)/\w", value), variable
     mounted = {name for name, one in SERVICES.items() if "airflow-secrets" in str(one)}
     assert not {"notebook", "stack", "network"} & mounted
 
@@ -69,7 +69,7 @@ def test_who_is_waited_for_exists_and_says_whether_it_is_healthy() -> None:
 
 def test_each_secret_is_made_once_and_readable_by_its_owner_alone(tmp_path) -> None:
     program = (ROOT / "docker/compose/make_secrets.py").read_text()
-    for name in ("sfx", "warehouse"):
+    for name in ("secrets", "warehouse"):
         program = program.replace(f"/run/{name}", str(tmp_path / name))
         (tmp_path / name).mkdir()
 
@@ -88,12 +88,12 @@ def test_each_secret_is_made_once_and_readable_by_its_owner_alone(tmp_path) -> N
     }
     asked = set(re.findall(r"(?:cat |: )/run/(\S+)", TEXT)) - {"warehouse/credentials"}
     assert asked <= first.keys(), "compose.yaml names a secret that nothing makes"
-    Fernet(first["sfx/fernet"])
-    assert first["sfx/postgres"] in first["sfx/database"]
-    (tmp_path / "sfx/jwt").unlink()
+    Fernet(first["secrets/fernet"])
+    assert first["secrets/postgres"] in first["secrets/database"]
+    (tmp_path / "secrets/jwt").unlink()
     again = made()
-    assert again["sfx/jwt"] != first["sfx/jwt"]
-    assert {**again, "sfx/jwt": first["sfx/jwt"]} == first
+    assert again["secrets/jwt"] != first["secrets/jwt"]
+    assert {**again, "secrets/jwt": first["secrets/jwt"]} == first
 
 
 class Health(BaseHTTPRequestHandler):
