@@ -6,6 +6,7 @@ import fcntl
 import json
 import socket
 import struct
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -53,12 +54,14 @@ def bridge(address: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def folder(docker_engine: str, core_image: str, tmp_path: Path) -> Iterator[tuple[Path, str]]:
+def folder(docker_engine: str, core_image: str) -> Iterator[tuple[Path, str]]:
     """The folder of a daemon, and its bridge; Debian's archive is that below the images."""
-    with bridge("10.213.77.1") as name:
-        start_daemon(tmp_path, f"--bridge={name}")
-        yield tmp_path, name
-        stop_daemon(tmp_path)
+    # The names of sockets are short: `tmp_path` is too long for those of the daemon.
+    with bridge("10.213.77.1") as name, tempfile.TemporaryDirectory(prefix="sfx-") as short:
+        place = Path(short)
+        start_daemon(place, f"--bridge={name}")
+        yield place, name
+        stop_daemon(place)
 
 
 def test_a_workbench_on_a_bridge_is_found_after_a_restart_of_the_daemon(folder) -> None:
