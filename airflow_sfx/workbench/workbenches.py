@@ -127,8 +127,10 @@ class Workbenches:
         Raises:
             RunnerUnavailable: The daemon or service cannot be reached.
         """
-        self.end_expired()
-        found = [one for one in self._runner.all() if owner in (None, one.owner)]
+        there = self._runner.all()
+        if self._ended_of(there):
+            there = self._runner.all()
+        found = [one for one in there if owner in (None, one.owner)]
         return sorted(found, key=lambda one: (one.started, one.id), reverse=True)
 
     def get(self, workbench_id: str, owner: str | None = None) -> Workbench:
@@ -143,7 +145,10 @@ class Workbenches:
             WorkbenchRefused: It belongs to another person.
             RunnerUnavailable: The daemon or service cannot be reached.
         """
-        for one in self._runner.all():
+        return self._found(workbench_id, owner, measure=True)
+
+    def _found(self, workbench_id: str, owner: str | None, *, measure: bool) -> Workbench:
+        for one in self._runner.all(measure=measure):
             if one.id == workbench_id:
                 return _of_owner(one, owner)
         raise WorkbenchNotFound(
@@ -180,7 +185,7 @@ class Workbenches:
             WorkbenchRefused: It belongs to another person, has ended, or has no address yet.
             RunnerUnavailable: The daemon or service cannot be reached.
         """
-        one = self.get(workbench_id, checked_owner(owner))
+        one = self._found(workbench_id, checked_owner(owner), measure=False)
         token = self._runner.token(workbench_id) if one.is_running and one.port else ""
         if not token:
             raise WorkbenchRefused(
@@ -206,7 +211,7 @@ class Workbenches:
         """
         if isinstance(lines, bool) or not 0 < lines <= 10_000:  # noqa: PLR2004
             raise InvalidName(f"lines={lines!r:.40} of a log is not from 1 to 10,000")
-        one = self.get(workbench_id, owner)
+        one = self._found(workbench_id, owner, measure=False)
         token = self._runner.token(one.id)
         found = self._runner.log(one.id, lines)
         return [line.replace(token, "…") for line in found] if token else found
@@ -241,13 +246,16 @@ class Workbenches:
         Raises:
             RunnerUnavailable: The daemon or service cannot be reached.
         """
+        return [one for one in self._ended_of(self._runner.all(measure=False)) if one.is_running]
+
+    def _ended_of(self, there: list[Workbench]) -> list[Workbench]:
+        """End those whose time is over, forget those that ended a day ago, and return both."""
         now, ended = datetime.now(UTC), []
-        for one in self._runner.all(measure=False):
+        for one in there:
             late = now - one.ends
             if (one.is_running and late > timedelta()) or late > _KEPT:
                 self._runner.stop(one.id)
-                if one.is_running:
-                    ended.append(one)
+                ended.append(one)
         return ended
 
     def _path_of_home(self, owner: str, home: str | None) -> str:
@@ -274,9 +282,9 @@ class Workbenches:
         return found
 
     def _room_for(self, owner: str) -> None:
-        self.end_expired()
-        most = self.site.limits.most_per_owner
-        running = [one for one in self._runner.all(measure=False) if _counts(one, owner)]
+        most, there = self.site.limits.most_per_owner, self._runner.all(measure=False)
+        ended = self._ended_of(there)
+        running = [one for one in there if one not in ended and _counts(one, owner)]
         if len(running) >= most:
             raise _too_many(owner, most, running)
 
