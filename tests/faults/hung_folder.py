@@ -1,7 +1,7 @@
 """A folder that hangs, as one of a file server that has died: a FUSE file system of the kernel.
 
-It says what it is, so that it can be mounted into a container. All else that is asked is never
-answered: who asks waits, and cannot be killed, until the folder is given up.
+It says what it is, so that it can be mounted into a container, unless it is to be silent. All else
+that is asked is never answered: who asks waits, and cannot be killed, until the folder is given up.
 """
 
 from __future__ import annotations
@@ -27,11 +27,12 @@ _ATTRIBUTES = struct.pack("<QII6Q10I", 1, 0, 0, 1, *[0] * 8, stat.S_IFDIR | 0o77
 
 
 @contextmanager
-def hung_folder(place: Path) -> Iterator[Callable[[], None]]:
+def hung_folder(place: Path, *, silent: bool = False) -> Iterator[Callable[[], None]]:
     """Make a folder that hangs, for the length of the block.
 
     Args:
         place: Where; it is made.
+        silent: Whether it does not say what it is, either.
 
     Yields:
         What gives the folder up earlier: all that waits gets an error.
@@ -43,11 +44,13 @@ def hung_folder(place: Path) -> Iterator[Callable[[], None]]:
         os.close(device)
         raise OSError(ctypes.get_errno(), "mount")
     server = threading.Thread(target=_serve, args=(device,), daemon=True)
-    server.start()
+    if not silent:
+        server.start()
 
     def give_up() -> None:
         _LIBC.umount2(os.fsencode(place), _FORCE | _DETACH)
-        server.join(10)
+        if not silent:
+            server.join(10)
 
     try:
         yield give_up

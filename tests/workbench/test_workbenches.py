@@ -19,8 +19,8 @@ from airflow_sfx.workbench.errors import WorkbenchNotFound, WorkbenchRefused
 from airflow_sfx.workbench.limits import Limits, Site
 from airflow_sfx.workbench.workbench import Order, Workbench
 from airflow_sfx.workbench.workbenches import Workbenches
+from tests.faults.hung_folder import hung_folder
 from tests.workbench.conftest import INSIDE, ask, container_of
-from tests.workbench.hanging import hanging
 
 STORE = """(
     __import__("airflow_sfx").store_dataframe(
@@ -149,8 +149,7 @@ def test_the_home_stays_and_belongs_to_one_owner(benches, warehouse, homes: Path
 
 def test_a_home_that_hangs_does_not_hold_the_start(benches, warehouse, homes: Path) -> None:
     some = benches(home=f"{homes}/{{owner}}")
-    (homes / "alice").mkdir()
-    with hanging(homes / "alice"):
+    with hung_folder(homes / "alice", silent=True):
         before = time.monotonic()
         one = some.start(owner="alice", warehouse=warehouse.uri)
         seconds = time.monotonic() - before
