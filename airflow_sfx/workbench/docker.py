@@ -6,7 +6,7 @@ import socket
 from typing import Any, ClassVar
 
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.jobs.runners.base import CREDENTIALS, KEYS_INSIDE, PREFIX, parse_options
+from airflow_sfx.jobs.runners.base import PREFIX, parse_options
 from airflow_sfx.jobs.runners.daemon import (
     Daemon,
     confined,
@@ -15,7 +15,7 @@ from airflow_sfx.jobs.runners.daemon import (
     owner_of,
     status_of,
 )
-from airflow_sfx.jobs.runners.docker import DockerOptions
+from airflow_sfx.jobs.runners.docker import DockerOptions, mounts
 from airflow_sfx.workbench.limits import Site
 from airflow_sfx.workbench.runner import WorkbenchRunner, described, limited
 from airflow_sfx.workbench.workbench import HOME_INSIDE, INSIDE_PORT, LABEL, Order, Workbench
@@ -124,13 +124,8 @@ class DockerWorkbenches(WorkbenchRunner):
     def _settings(self, order: Order, command: list[str], image: Any) -> dict[str, Any]:
         options = self._options
         confinement = confined(order.memory, order.cpus, read_only=options.read_only)
-        volumes, environment = list(options.volumes), {}
-        if options.credentials:
-            volumes.append(f"{options.credentials}:{KEYS_INSIDE}:ro")
-            environment[CREDENTIALS] = KEYS_INSIDE
         directory = directory_of(order.warehouse)
-        if directory:
-            volumes.append(f"{directory}:{directory}")
+        volumes, keys = mounts(options, directory)
         of_image = str(image.attrs["Config"].get("User") or "")
         users = (options.user, order.user, owner_of(directory) or "", of_image)
         user = next((one for one in users if not _is_root(one)), _UNNAMED)
@@ -145,7 +140,7 @@ class DockerWorkbenches(WorkbenchRunner):
             "name": _name(order.id),
             "labels": order.labels(self._site, port),
             "entrypoint": limited(order.seconds(), command),
-            "environment": {**environment, **order.variables(host, port or INSIDE_PORT)},
+            "environment": {**keys, **order.variables(host, port or INSIDE_PORT)},
             "volumes": volumes,
             "working_dir": options.workdir or HOME_INSIDE,
             "user": user,

@@ -146,25 +146,40 @@ class DockerRunner(Runner):
 
     def _settings(self, work: Work) -> dict[str, Any]:
         options = self._options
-        environment = {**work.variables(), VARIABLE: f"{JOB_FOLDER}/job.json"}
-        volumes = [JOB_FOLDER, *options.volumes]
-        if options.credentials:
-            volumes.append(f"{options.credentials}:{KEYS_INSIDE}:ro")
-            environment[CREDENTIALS] = KEYS_INSIDE
         directory = directory_of(work.job.warehouse)
-        if directory:
-            volumes.append(f"{directory}:{directory}")
+        volumes, keys = mounts(options, directory)
+        environment = {**work.variables(), VARIABLE: f"{JOB_FOLDER}/job.json", **keys}
         return {
             "command": list(work.command) or None,
             "name": container_name(work.job.id),
             "labels": {LABEL: work.job.id},
             "environment": environment,
-            "volumes": volumes,
+            "volumes": [JOB_FOLDER, *volumes],
             "network_mode": options.network or None,
             "working_dir": options.workdir or None,
             "user": options.user or owner_of(directory),
             **confined(work.memory, work.cpus, read_only=options.read_only),
         }
+
+
+def mounts(options: DockerOptions, directory: str) -> tuple[list[str], dict[str, str]]:
+    """Return what a container gets of the machine: directories, and variables that name them.
+
+    Args:
+        options: The options of the daemon.
+        directory: The directory of an embedded warehouse, or empty.
+
+    Example:
+        >>> mounts(DockerOptions(), "/data/w")
+        (['/data/w:/data/w'], {})
+    """
+    volumes, variables = list(options.volumes), {}
+    if options.credentials:
+        volumes.append(f"{options.credentials}:{KEYS_INSIDE}:ro")
+        variables[CREDENTIALS] = KEYS_INSIDE
+    if directory:
+        volumes.append(f"{directory}:{directory}")
+    return volumes, variables
 
 
 def _not_started(work: Work, error: Any) -> JobFailed:
