@@ -205,7 +205,7 @@ class Chosen:
             from airflow_sfx.warehouse.log.ledger import Ledger
 
             ledger = Ledger(self.opened)
-            newest = ledger.last_move(name, ledger.head(name, newest.sequence)) or newest
+            newest = ledger.last_move(name, ledger.head(name)) or newest
         if newest.previous is None:
             raise BatchNotFound(
                 f"{self.opened.describe(name)} has no batch before {newest.batch_id}, its first",

@@ -1,10 +1,8 @@
-"""The ledger of a partition: its changes in order, one immutable entry each.
+"""The log of a table: its changes in order, one immutable entry each.
 
-An entry is written with a conditional create at the number after the last one, so two writers
-cannot both claim it. The entries of a commit of several partitions (``group``) take effect together
-when the commit's decision is written. Entries of a rejected commit stay without effect, and later
-entries name the one before them as their parent. Each entry carries what the next writer needs, so
-that earlier entries need not be read.
+An entry changes one or many partitions. Creating it at the number after the last one is the commit
+of all of them, and two writers cannot both create it. For each partition, it carries what the next
+writer of the partition needs, so that earlier entries need not be read.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InvalidName, StaleAttempt
 from airflow_sfx.core.io.html import html_table
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.core.serde import Count, Number, Text, Time, check_time, decode, encode
+from airflow_sfx.core.serde import Count, Number, Time, check_time
 
 if TYPE_CHECKING:
     from airflow_sfx.core.manifest import Manifest
@@ -82,20 +80,19 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One change of a partition.
+    """One change of a partition, as an entry of its table's log has it.
 
     Args:
         partition: The partition's name.
-        sequence: The entry's number, from 1.
+        sequence: The number of the table's log entry, from 1.
         operation: The kind of change.
         batch_id: The current batch since this change, or None for no batch.
         previous: The current batch before this change, or None for no batch.
         at: The time of the change in UTC; later than that of the previous entry.
         producer: Who made the change.
         reason: Why, in the words of its author.
-        commit: The commit that the entry belongs to.
-        group: Whether that commit covers several partitions, and takes effect by its decision.
-        parent: The number of the entry in effect before this one, or 0 for the first.
+        commit: The commit's ID.
+        parent: The number of the entry that changed the partition before, or 0 for the first.
         origin: The number of the entry that first made ``batch_id`` current.
         previous_origin: The same for ``previous``, or 0 for no batch.
         newest: The greatest batch ID of the partition so far, published or discarded; the next one
@@ -118,11 +115,10 @@ class LedgerEntry:
         >>> at = datetime(2016, 11, 2, 23, 42, 52, tzinfo=UTC)
         >>> change = Change("20161031", Operation.PUBLISH, "20161102234252")
         >>> entry = next_entry(
-        ...     None, change, sequence=1, commit="c", group=False, at=at,
-        ...     producer=Producer(), reason="late"
+        ...     None, change, sequence=1, commit="c", at=at, producer=Producer(), reason="late"
         ... )
-        >>> LedgerEntry.from_text(entry.to_text(), "20161031/000000000001.json") == entry
-        True
+        >>> entry.batch_id, entry.previous, entry.moved
+        ('20161102234252', None, True)
     """
 
     partition: str
@@ -134,7 +130,6 @@ class LedgerEntry:
     producer: Producer
     reason: str
     commit: str
-    group: bool
     parent: Count
     origin: Count
     previous_origin: Count
@@ -170,58 +165,13 @@ class LedgerEntry:
         place = self.partition or "(whole table)"
         return html_table(f"{place}, change {self.sequence}: {self.operation.value}", rows)
 
-    def to_text(self) -> str:
-        """Encode the entry as JSON."""
-        rare: dict[str, object] = {"retired": list(self.retired)} if self.retired else {}
-        if self.despite_pins:
-            rare["despite_pins"] = True
-        if self.discarded:
-            rare["discarded"] = list(self.discarded)
-        if self.dropped:
-            rare["dropped"] = True
-        return encode(
-            {
-                **rare,
-                "partition": self.partition,
-                "sequence": self.sequence,
-                "operation": self.operation.value,
-                "batch_id": self.batch_id,
-                "previous": self.previous,
-                "at": self.at.isoformat(),
-                "producer": self.producer.to_json(),
-                "reason": self.reason,
-                "commit": self.commit,
-                "group": self.group,
-                "parent": self.parent,
-                "origin": self.origin,
-                "previous_origin": self.previous_origin,
-                "newest": self.newest,
-                "attempts": dict(self.attempts),
-                "rows": self.rows,
-                "bytes": self.bytes,
-                "location": self.location,
-            }
-        )
 
-    @classmethod
-    def from_text(cls, text: Text, where: str) -> LedgerEntry:
-        """Decode an entry.
+def check_entry(entry: LedgerEntry) -> None:
+    """Check an entry that was read: its batch IDs, its time, and that its numbers lead back.
 
-        Args:
-            text: The entry's JSON text.
-            where: Its path, for messages.
-
-        Returns:
-            The entry.
-
-        Raises:
-            InconsistentBatch: It was altered or truncated after it was written.
-        """
-        return decode(text, cls, f"the ledger entry {where}", _check)
-
-
-def _check(entry: LedgerEntry) -> None:
-    """Check batch IDs, the time, and that entry numbers lead back."""
+    Raises:
+        InvalidName: It breaks a rule.
+    """
     check_time(entry.at, "at")
     newest = entry.newest or None
     for batch_id in (entry.batch_id, entry.previous, newest, *entry.retired, *entry.discarded):
@@ -261,26 +211,21 @@ def next_entry(
     *,
     sequence: int,
     commit: str,
-    group: bool,
     at: datetime,
     producer: Producer,
     reason: str,
-    latest: datetime | None = None,
     table: str = "",
 ) -> LedgerEntry:
-    """Return the entry that records a change after the entry in effect.
+    """Return the entry that records a change after the last one of its partition.
 
     Args:
-        head: The entry in effect, or None for a partition without entries.
+        head: The last entry of the partition, or None for a partition without entries.
         change: The change to record.
         sequence: The new entry's number, after every entry that exists.
-        commit: The commit that the entry belongs to.
-        group: Whether the commit covers several partitions.
-        at: The clock, in UTC.
+        commit: The commit's ID.
+        at: The time of the commit, in UTC, later than that of every entry that exists.
         producer: Who makes the change.
         reason: Why, in the words of its author.
-        latest: The time of the last entry that exists, or None. The new entry's time is later even
-            if the clock is behind.
         table: The table as ``database.table``, for messages.
 
     Returns:
@@ -294,8 +239,7 @@ def next_entry(
         >>> change = Change("20161031", Operation.PUBLISH, "20161101002256")
         >>> moment = datetime(2016, 11, 1, 0, 22, 57, tzinfo=UTC)
         >>> entry = next_entry(
-        ...     None, change, sequence=1, commit="c", group=False, at=moment,
-        ...     producer=Producer(), reason=""
+        ...     None, change, sequence=1, commit="c", at=moment, producer=Producer(), reason=""
         ... )
         >>> entry.sequence, entry.previous, entry.newest
         (1, None, '20161101002256')
@@ -306,11 +250,10 @@ def next_entry(
         operation=change.operation,
         batch_id=change.batch_id,
         previous=head.batch_id if head else None,
-        at=time_after(at, latest),
+        at=at,
         producer=producer,
         reason=reason,
         commit=commit,
-        group=group,
         parent=head.sequence if head else 0,
         origin=(change.origin or sequence) if change.batch_id else 0,
         previous_origin=head.origin if head else 0,

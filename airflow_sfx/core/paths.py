@@ -1,11 +1,11 @@
-"""The paths of a table's batches, manifests, ledgers and commits.
+"""The paths of a table's batches, manifests and log.
 
 ::
 
     sales.db/sold_items/20161031/20161102234252/part-00000.parquet       data
     sales.db/sold_items/20161031/20161102234252/_manifest.json           manifest, written last
-    sales.db/sold_items/_sfx/ledger/20161031/000000000002.json           second change
-    sales.db/sold_items/_sfx/commits/2016-11-02/234252.123456-9f….json   record of a commit
+    sales.db/sold_items/_sfx/log/00000000/0000000042.json                the table's 42nd version
+    sales.db/sold_items/_sfx/checkpoints/0000000042.json                 who last changed what
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ _OWN = "_sfx"
 EMPTY = f"{_OWN}/empty"
 """A table's directory without files, below the table's directory."""
 _WHOLE_TABLE = "_table"
+LOG_PART = 100
+"""The number of entries of a log in a directory, so that its end is found by two short listings."""
 _LONGEST_STEP = 200
 
 CONTENT = "_sfx/content"
@@ -150,45 +152,26 @@ class TableLayout:
         return f"{self.root}/_sfx/checks"
 
     @property
-    def ledgers(self) -> str:
-        """The directory above all of the table's ledgers."""
-        return f"{self.root}/_sfx/ledger"
+    def log(self) -> str:
+        """The directory above all entries of the table's log."""
+        return f"{self.root}/{_OWN}/log"
 
-    def ledger_dir(self, name: str) -> str:
-        """Return the directory of a partition's ledger entries."""
-        return f"{self.ledgers}/{name or _WHOLE_TABLE}"
+    def log_part(self, version: int) -> str:
+        """Return the directory of the log that has a version: a hundred entries."""
+        return f"{self.log}/{version // LOG_PART:08d}"
 
-    def name_of_ledger(self, path: str) -> str:
-        """Return the name of the partition whose ledger has an entry at a path.
+    def log_entry(self, version: int) -> str:
+        """Return the path of an entry of the table's log, numbered from 1.
 
         Example:
-            >>> layout = TableLayout("t", ("year", "area"))
-            >>> layout.name_of_ledger(layout.entry("2016/US", 1))
-            '2016/US'
+            >>> TableLayout("t", ("date",)).log_entry(242)
+            't/_sfx/log/00000002/0000000242.json'
         """
-        name = path.removeprefix(f"{self.ledgers}/").rpartition("/")[0]
-        return "" if name == _WHOLE_TABLE else name
+        return f"{self.log_part(version)}/{version:010d}.json"
 
-    def entry(self, name: str, sequence: int) -> str:
-        """Return the path of an entry of a partition's ledger, numbered from 1."""
-        return f"{self.ledger_dir(name)}/{sequence:012d}.json"
-
-    @property
-    def commits(self) -> str:
-        """The directory above all of the table's commit records."""
-        return f"{self.root}/_sfx/commits"
-
-    def commit(self, commit_id: str) -> str:
-        """Return the path of the record of a commit."""
-        return f"{self.commits}/{commit_id}.json"
-
-    def decision(self, commit_id: str) -> str:
-        """Return the path of the decision of a commit of several partitions."""
-        return f"{self.commits}/{commit_id}.decision.json"
-
-    def entries(self, commit_id: str) -> str:
-        """Return the path of the object with all entries of a commit of many partitions."""
-        return f"{self.commits}/{commit_id}.entries.gz"
+    def checkpoint(self, version: int) -> str:
+        """Return the path of the checkpoint of a version of the table."""
+        return f"{self.root}/{_OWN}/checkpoints/{version:010d}.json"
 
     @property
     def staged(self) -> str:
@@ -240,14 +223,14 @@ def path_step(text: str) -> str:
     return f"{encoded[:120]}~{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-_COMMIT_ID = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{6}\.[0-9]{6}-[0-9a-f]{1,64}")
+_COMMIT_ID = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{6}\.[0-9]{6}-[0-9]{1,18}", re.ASCII)
 
 
 def commit_time(commit: str) -> datetime | None:
     """Return when a commit began by its name, in UTC; None for other names.
 
     Example:
-        >>> str(commit_time("2016-11-02/234252.000005-9f"))
+        >>> str(commit_time("2016-11-02/234252.000005-42"))
         '2016-11-02 23:42:52.000005+00:00'
     """
     if not _COMMIT_ID.fullmatch(commit):
@@ -259,21 +242,33 @@ def commit_time(commit: str) -> datetime | None:
     return at.replace(tzinfo=UTC)
 
 
-def new_commit_id(moment: datetime, nonce: str) -> str:
-    """Return a name for a commit, which sorts by time within a day's directory.
+def commit_id(moment: datetime, version: int) -> str:
+    """Return the ID of a commit: its time, and the number of its entry in the table's log.
+
+    So commits of all tables sort by time, and one of a table is found without a search.
 
     Args:
-        moment: The time at which the commit began, with a time zone.
-        nonce: Hexadecimal digits that are unique to the commit.
+        moment: The time of the commit, with a time zone.
+        version: The number of the entry.
 
     Returns:
-        The name, with one slash.
+        The ID, with one slash.
 
     Example:
-        >>> new_commit_id(datetime(2016, 11, 2, 23, 42, 52, 5, tzinfo=UTC), "9f")
-        '2016-11-02/234252.000005-9f'
+        >>> commit_id(datetime(2016, 11, 2, 23, 42, 52, 5, tzinfo=UTC), 42)
+        '2016-11-02/234252.000005-42'
     """
-    return f"{moment.astimezone(UTC):%Y-%m-%d/%H%M%S.%f}-{nonce}"
+    return f"{moment.astimezone(UTC):%Y-%m-%d/%H%M%S.%f}-{version}"
+
+
+def commit_version(commit: str) -> int:
+    """Return the number of a commit's entry in the log.
+
+    Example:
+        >>> commit_version("2016-11-02/234252.000005-42")
+        42
+    """
+    return int(require_commit_id(commit).rpartition("-")[2])
 
 
 def require_commit_id(text: str) -> str:
@@ -283,12 +278,12 @@ def require_commit_id(text: str) -> str:
         InvalidName: It is not.
 
     Example:
-        >>> require_commit_id("2016-11-02/234252.000005-9f")
-        '2016-11-02/234252.000005-9f'
+        >>> require_commit_id("2016-11-02/234252.000005-42")
+        '2016-11-02/234252.000005-42'
     """
     if not isinstance(text, str) or _COMMIT_ID.fullmatch(text) is None:
         raise InvalidName(
             f"{text!r:.80} is not the ID of a commit: pass one as `sfx audit` lists them, such as"
-            " 2016-11-02/234252.000005-9f0c"
+            " 2016-11-02/234252.000005-42"
         )
     return text

@@ -53,6 +53,7 @@ class PartitionInfo:
             the same batch does not change it.
         gone: Whether the partition is dropped: moving the pointer removes it from the metastore.
             The pointer of a table without keys moves to its location instead.
+        first: Whether no earlier log entry changed the partition.
     """
 
     partition: Partition
@@ -63,6 +64,7 @@ class PartitionInfo:
     bytes: int | None = None
     at: str = ""
     gone: bool = False
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +97,14 @@ class Metastore(ABC):
         for_engines: Whether engines find tables here, and read their files with the column types
             stored here.
         can_rename: Whether tables can be renamed here.
+        has_pointers: Whether partitions and their pointers are stored here.
+        moves_together: Whether the pointers of one call to `repoint` move at one moment, or none.
     """
 
     for_engines: bool = True
     can_rename: bool = False
+    has_pointers: bool = True
+    moves_together: bool = True
 
     def get_ready(self) -> None:  # noqa: B027  most metastores have nothing to prepare
         """Prepare the next call, which raises any fault, in the background."""

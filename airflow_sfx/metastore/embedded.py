@@ -261,7 +261,7 @@ class EmbeddedMetastore(Metastore):
                 if not p.gone
             )
             known = all(
-                p.sequence <= 1 or db.execute(_COUNT, (table_id, _key(p.partition))).fetchone()[0]
+                p.first or db.execute(_COUNT, (table_id, _key(p.partition))).fetchone()[0]
                 for p in pointers
             )
             db.executemany(_REPOINT, moves)

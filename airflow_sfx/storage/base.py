@@ -224,6 +224,15 @@ class ObjectStore(ABC):
         """Return the names of the directories directly below a directory, sorted."""
 
     @abstractmethod
+    def names_after(self, directory: str, name: str) -> Sequence[str]:
+        """Return the names of the objects directly in a directory that follow a name, sorted.
+
+        Args:
+            directory: The directory, which has no directories below.
+            name: The name, which need not exist; empty for all.
+        """
+
+    @abstractmethod
     def opener(self) -> Callable[[], ObjectStore]:
         """Return a function that opens the same root in another process.
 

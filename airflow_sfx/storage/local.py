@@ -312,6 +312,22 @@ class LocalStore(ObjectStore):
 
         return self._call("list", directory, look)
 
+    def names_after(self, directory: str, name: str) -> Sequence[str]:
+        """Return the names of files in a directory; see `ObjectStore.names_after`."""
+
+        def look() -> Sequence[str]:
+            try:
+                with os.scandir(self._path(directory)) as entries:
+                    return sorted(
+                        entry.name
+                        for entry in entries
+                        if entry.name > name and not _UNFINISHED.search(entry.name)
+                    )
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+
+        return self._call("list", directory, look)
+
     def opener(self) -> Callable[[], ObjectStore]:
         """Return what opens the directory in another process of this machine."""
         return partial(LocalStore, self._root)

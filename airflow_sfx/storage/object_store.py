@@ -256,6 +256,11 @@ class RemoteStore(ObjectStore):
         )
         return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"])
 
+    def names_after(self, directory: str, name: str) -> Sequence[str]:
+        """Return the names of objects in a directory; see `ObjectStore.names_after`."""
+        after = f"{directory}/{name}" if name else None
+        return sorted(info.path.rpartition("/")[2] for info in self._listed(directory, after))
+
     def _found(self, verb: str, path: str, action: Callable[[], T]) -> T | None:
         from obstore.exceptions import NotFoundError
 

@@ -131,6 +131,12 @@ class DictStore(ObjectStore):
         ]
         return sorted({step[0] for step in steps if len(step) > 1})
 
+    def names_after(self, directory: str, name: str) -> Sequence[str]:
+        self._world.step()
+        below = f"{directory}/"
+        names = [path.removeprefix(below) for path in self._world.objects if path.startswith(below)]
+        return sorted(one for one in names if one > name)
+
     def opener(self) -> Callable[[], ObjectStore]:
         return lambda: self
 

@@ -264,7 +264,7 @@ class HiveMetastore(HiveReader, Metastore):
             return self._move(table, pointers, added)
 
         table = self._change_table(ref, move)
-        sure = all(pointer.sequence <= 1 for pointer in added)
+        sure = all(pointer.first for pointer in added)
         return objects.info_of(table) if sure else None
 
     def _change_table(self, ref: TableRef, change: Callable[[Any], bool]) -> Any:

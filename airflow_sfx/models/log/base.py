@@ -229,8 +229,8 @@ class ModelLog:
     def _aliases(self, name: str) -> dict[str, str]:
         """Return the current version of each alias."""
         ledger = Ledger(self._registry().table(name))
-        heads = ledger.heads(dict.fromkeys(ledger.names(), 0))
-        return {place: head.batch_id for place, head in heads.items() if head.batch_id}
+        marks = ledger.marks()
+        return {place: mark.batch_id for place, mark in marks.items() if mark.batch_id}
 
     def _connection(self) -> Connection:
         """Return the connection of the data, with the metastore of models."""

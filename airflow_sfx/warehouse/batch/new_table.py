@@ -22,7 +22,7 @@ from airflow_sfx.metastore.base import Metastore, TableInfo
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.log.commit import Author, commit
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.metastore_sync import all_heads, refuse_created
+from airflow_sfx.warehouse.log.metastore_sync import refuse_created
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.absent import AbsentMetastore
 from airflow_sfx.warehouse.table.names import (
@@ -121,7 +121,7 @@ def end_late_batches(table: Table, author: Author) -> list[LedgerEntry]:
     made: list[LedgerEntry] = []
     veto = partial(refuse_created, table)
     with suppress(CommitConflict):
-        while entries := commit(ended, ledger, all_heads(ended, ledger), plan, author, veto=veto):
+        while entries := commit(ended, ledger, ledger.all_heads(), plan, author, veto=veto):
             made += entries
     return made
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,7 +11,6 @@ from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.serde import decoding
-from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import map_concurrently, put_all
 from airflow_sfx.warehouse.log.event_index import stage_event
 from airflow_sfx.warehouse.log.ledger import Ledger
@@ -67,7 +66,6 @@ def record_staged(table: Table, pin: BatchPin, *, by: str = "") -> None:
 def staged_batches(
     table: Table,
     ledger: Ledger,
-    pointers: Mapping[str, PartitionInfo],
     names: Container[str] | None = None,
     known: Sequence[Tombstone] | None = None,
     pins: Sequence[BatchPin] | None = None,
@@ -77,7 +75,6 @@ def staged_batches(
     Args:
         table: The table.
         ledger: Its ledgers.
-        pointers: The metastore's pointers by partition name.
         names: The partitions, or None for all.
         known: The tombstones in force, or None to read them.
         pins: All batches that were ever staged, or None to read them.
@@ -94,29 +91,37 @@ def staged_batches(
         for name, batch_id in pin.entries
         if (names is None or name in names) and (name, batch_id) not in gone
     ]
-    kinds = map_concurrently(
-        lambda one: _kind(ledger, one[1], one[2], pointers.get(one[1])),
-        due,
-        table.store.concurrency,
-    )
+    kinds = _kinds(table, ledger, [(name, one) for _, name, one in due])
     found: dict[str, dict[int, dict[str, str]]] = {"waiting": {}, "overtaken": {}, "discarded": {}}
-    for (number, name, batch_id), kind in zip(due, kinds, strict=True):
-        if kind:
+    for number, name, batch_id in due:
+        if kind := kinds[name, batch_id]:
             found[kind].setdefault(number, {})[name] = batch_id
     return StagedBatches(
         **{kind: [table.pin(one) for one in some.values()] for kind, some in found.items()}
     )
 
 
-def _kind(ledger: Ledger, name: str, batch_id: str, pointer: PartitionInfo | None) -> str:
-    """Return which of the `StagedBatches` has a batch, or an empty text if published."""
-    current = pointer.batch_id if pointer else None
-    if current == batch_id:
-        return ""  # the usual case, without reading the ledger
-    end = ending(ledger, name, batch_id, ledger.head(name, pointer.sequence if pointer else 0))
-    if end is not None:
-        return "discarded" if batch_id in end.discarded else ""
-    return "overtaken" if current is not None and current > batch_id else "waiting"
+def _kinds(
+    table: Table, ledger: Ledger, items: Sequence[tuple[str, str]]
+) -> dict[tuple[str, str], str]:
+    """Return which of the `StagedBatches` has each batch, or an empty text if published."""
+    if not items:
+        return {}
+    state = ledger.look()
+    marks = state.marks({name for name, _ in items})
+    current = {name: mark.batch_id for name, mark in marks.items()}
+    due = [(name, one) for name, one in items if current.get(name) != one]
+    heads = ledger.heads_at(state, {name for name, _ in due})
+
+    def kind(item: tuple[str, str]) -> str:
+        name, batch_id = item
+        now, end = current.get(name), ending(ledger, name, batch_id, heads[name])
+        if end is not None:
+            return "discarded" if batch_id in end.discarded else ""
+        return "overtaken" if now is not None and now > batch_id else "waiting"
+
+    found = dict(zip(due, map_concurrently(kind, due, table.store.concurrency), strict=True))
+    return {item: found.get(item, "") for item in items}
 
 
 def recorded_pins(table: Table) -> list[BatchPin]:
@@ -140,17 +145,9 @@ def waiting(
     table: Table, ledger: Ledger, batches: Collection[tuple[str, str]]
 ) -> set[tuple[str, str]]:
     """Return those of the batches that are staged and neither published nor discarded."""
-    recorded = {item for pin in recorded_pins(table) for item in pin.entries if item in batches}
-    pointers = (
-        table.pointers([table.layout.partition(name) for name in {name for name, _ in recorded}])
-        if recorded
-        else {}
-    )
-    return {
-        (name, one)
-        for name, one in recorded
-        if _kind(ledger, name, one, pointers.get(name)) in ("waiting", "overtaken")
-    }
+    recorded = [item for pin in recorded_pins(table) for item in pin.entries if item in batches]
+    kinds = _kinds(table, ledger, recorded)
+    return {item for item, kind in kinds.items() if kind in ("waiting", "overtaken")}
 
 
 def ending(ledger: Ledger, name: str, batch_id: str, head: Head) -> LedgerEntry | None:

@@ -30,7 +30,7 @@ from airflow_sfx.warehouse.batch.new_table import end_late_batches
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, Expected, commit
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.metastore_sync import all_heads, known_names
+from airflow_sfx.warehouse.log.metastore_sync import known_names
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.names import (
     NameEvent,
@@ -158,7 +158,7 @@ def _record_renamed(table: Table, to: TableRef, author: Author) -> None:
 
 
 def _heads_to_drop(table: Table, ledger: Ledger, author: Author) -> Mapping[str, Head]:
-    names = known_names(table, ledger, table.pointers(None))
+    names = known_names(ledger, table.pointers(None))
     return heads_to_change(table, ledger, names, author)
 
 
@@ -192,7 +192,7 @@ def _dropped_so_far(
     """Return the entries that dropped partitions with their table, of all calls."""
     if not records:
         return []
-    moves = ledger.last_moves(all_heads(table, ledger))
+    moves = ledger.last_moves(ledger.all_heads())
     drops = [one for one in moves if one.operation is Operation.DROP]
     if any(record.commit for record in records):
         return [one for one in drops if any(_is_part_of(one, record) for record in records)]

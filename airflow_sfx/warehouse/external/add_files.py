@@ -29,7 +29,6 @@ from airflow_sfx.warehouse.batch.table_formats import refuse_below_logs
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.log.commit import Author, commit, publish_change
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.metastore_sync import hints
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.table_columns import GivenColumns
 from airflow_sfx.warehouse.table.table import Table
@@ -210,6 +209,4 @@ def _of_file(
 
 
 def _heads(table: Table, partitions: Mapping[Partition, Place]) -> dict[str, Head]:
-    names = [table.layout.name(partition) for partition in partitions]
-    pointers = table.pointers([table.layout.partition(name) for name in names])
-    return Ledger(table).heads(hints(names, pointers))
+    return Ledger(table).heads([table.layout.name(partition) for partition in partitions])

@@ -159,7 +159,7 @@ def adopt_present(
     pointers = table.pointers(wanted)
     if not before.keys and not ours:
         pointers = {"": PartitionInfo(Partition(), before.location)}
-    heads = Ledger(table).heads({name: info.sequence for name, info in pointers.items()})
+    heads = Ledger(table).heads(pointers)
     foreign = foreign_changes(table, pointers, heads)
     if ours and (wanted is not None or len(pointers) <= COMPARED_AT_MOST):
         others = {name: info for name, info in pointers.items() if name not in foreign}

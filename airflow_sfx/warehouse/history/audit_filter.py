@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from airflow_sfx.core.ledger import Operation
+from airflow_sfx.core.log_entry import EntryHeader
 from airflow_sfx.core.validation import at_least_one, named, zoned
-from airflow_sfx.warehouse.history.commits import PlannedCommit
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +45,19 @@ class AuditFilter:
             if value is not None:
                 object.__setattr__(self, name, zoned(value, name))
 
-    def covers(self, day: date) -> bool:
-        """Return whether changes of a day in UTC can be selected."""
-        first = self.since.date() if self.since else date.min
-        last = self.until.date() if self.until else date.max
-        return first <= day <= last
+    def selects(self, header: EntryHeader, at: datetime) -> bool:
+        """Return whether a commit is selected.
 
-    def selects(self, one: PlannedCommit) -> bool:
-        """Return whether a commit is selected."""
-        producer, at = one.record.producer, one.at
+        Args:
+            header: What its changes have in common.
+            at: When it was made, in UTC.
+        """
+        producer = header.producer
         asked = (
             (self.actor, producer.user),
             (self.dag_id, producer.dag_id),
             (self.run_id, producer.run_id),
-            (self.operation, one.record.operation),
+            (self.operation, header.operation),
         )
         in_time = (self.since is None or at >= self.since) and (
             self.until is None or at < self.until

@@ -45,6 +45,6 @@ def audit_unit(store: ObjectStore, metastore: Metastore, unit: Unit) -> list[Aud
 
 def _report(table: Table, commits: Sequence[str]) -> AuditReport:
     try:
-        return AuditReport(str(table.ref), tuple(entries_of(table, Ledger(table), commits)), ())
+        return AuditReport(str(table.ref), tuple(entries_of(Ledger(table), commits)), ())
     except InconsistentBatch as error:
         return AuditReport(str(table.ref), (), (), unreadable=str(error))

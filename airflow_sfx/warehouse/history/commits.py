@@ -1,18 +1,14 @@
-"""The commits of a table, one line each, from their records.
-
-A commit of 10,000 partitions costs two requests, not 10,000: its entries are read on demand.
-"""
+"""The commits of a table, one line each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 
 from airflow_sfx.core.ledger import LedgerEntry, Operation
+from airflow_sfx.core.log_entry import EntryHeader
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.warehouse.log.records import CommitRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,63 +49,35 @@ class TableCommit:
     discarded: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, table: str, commit: str, at: datetime, record: CommitRecord) -> TableCommit:
-        """Return the commit that a record describes."""
-        changes = record.changes
+    def of(
+        cls, table: str, at: datetime, header: EntryHeader, changes: Sequence[LedgerEntry]
+    ) -> TableCommit:
+        """Return the commit of an entry of a log.
+
+        Args:
+            table: The table as ``database.table``.
+            at: When it was made, in UTC.
+            header: What its changes have in common.
+            changes: Its changes, at least one.
+        """
         after = {change.batch_id for change in changes}
-        before = {change.previous for change in changes}
-        rows = [change.rows for change in changes if change.rows is not None]
+        only = changes[0] if len(changes) == 1 else None
         return cls(
             table,
-            commit,
-            Operation(record.operation),
+            header.commit,
+            header.operation,
             at,
-            record.producer,
-            record.reason,
+            header.producer,
+            header.reason,
             len(changes),
-            changes[0].partition if len(changes) == 1 else None,
+            only.partition if only else None,
             _only(after),
             len(after - {None}),
-            _only(before),
-            sum(rows) if len(rows) == len(changes) else None,
+            _only({change.previous for change in changes}),
+            sum(change.rows for change in changes),
+            only.retired if only else (),
+            tuple(sorted({batch for change in changes for batch in change.discarded})),
         )
-
-    def with_entries(self, entries: Sequence[LedgerEntry]) -> TableCommit:
-        """Return the commit with what its entries have besides, if they were read."""
-        if not entries:
-            return self
-        discarded = tuple(sorted({batch for one in entries for batch in one.discarded}))
-        if len(entries) > 1:
-            return replace(self, discarded=discarded)
-        (only,) = entries
-        return replace(self, rows=only.rows, retired=only.retired, discarded=discarded)
-
-
-def chunks(
-    commits: Iterable[PlannedCommit], first: int, most: int
-) -> Iterable[list[PlannedCommit]]:
-    """Divide commits into chunks, which are read at once: few at first, then more."""
-    source, size = iter(commits), first
-    while some := list(islice(source, size)):
-        yield some
-        size = min(4 * size, most)
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedCommit:
-    """A commit that a writer began, which may not have taken effect.
-
-    Args:
-        commit: The commit's ID.
-        at: Its time in UTC.
-        record: Its record.
-        changes: Its changes: partition name, entry number and commit ID.
-    """
-
-    commit: str
-    at: datetime
-    record: CommitRecord
-    changes: Sequence[tuple[str, int, str]]
 
 
 def _only(values: set[str | None]) -> str | None:

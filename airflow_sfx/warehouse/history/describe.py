@@ -27,8 +27,8 @@ def table_state(table: Table, ledger: Ledger) -> TableState:
     Returns:
         The current state.
     """
-    pointers, _ = pointers_now(table, ledger)
-    staged = staged_batches(table, ledger, pointers)
+    pointers = pointers_now(table, ledger)
+    staged = staged_batches(table, ledger)
     kinds = key_kinds_in(table.info.parameters)
     times = (datetime.fromisoformat(one.at) for one in pointers.values() if one.at)
     return TableState(
@@ -40,7 +40,7 @@ def table_state(table: Table, ledger: Ledger) -> TableState:
         tuple(_state(name, info) for name, info in pointers.items() if info.batch_id),
         tuple(staged.waiting),
         tuple(staged.overtaken),
-        last_change(table, ledger, max(times, default=None)),
+        last_change(ledger, max(times, default=None)),
     )
 
 

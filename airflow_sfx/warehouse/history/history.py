@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +9,6 @@ from itertools import islice
 
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.metastore_sync import can_compare, hints, known_names
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.resolve import heads_to_read
 from airflow_sfx.warehouse.table.table import Table
@@ -96,8 +94,7 @@ def history_page(
 
 
 def _head(table: Table, ledger: Ledger, name: str) -> Head:
-    pointers = table.pointers([table.layout.partition(name)])
-    head = heads_to_read(table, ledger, [name], pointers)[name]
+    head = heads_to_read(table, ledger, [name])[name]
     if head.entry is None:
         raise table.missing(name, "has no history: it never had a batch")
     return head
@@ -112,13 +109,9 @@ def table_history(table: Table, ledger: Ledger, limit: int | None) -> list[Ledge
         limit: The maximum number of entries, or None for all.
 
     Returns:
-        The entries in effect, merged by time.
+        The entries, by the order of their commits.
     """
-    pointers = table.pointers(None)
-    names = known_names(table, ledger, pointers) if can_compare(table, pointers) else pointers
-    heads = ledger.heads(hints(names, pointers))
-    streams = [ledger.newest_first(name, head) for name, head in heads.items()]
-    return _first(heapq.merge(*streams, key=lambda entry: entry.at, reverse=True), limit)
+    return _first(ledger.all_newest_first(), limit)
 
 
 def _first(entries: Iterable[LedgerEntry], limit: int | None) -> list[LedgerEntry]:

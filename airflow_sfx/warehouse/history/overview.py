@@ -14,7 +14,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.warehouse.batch.staging import recorded_pins, staged_batches
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, hints
+from airflow_sfx.warehouse.log.metastore_sync import foreign_changes
 from airflow_sfx.warehouse.table.table import Table
 
 
@@ -68,7 +68,7 @@ def partition_names(table: Table) -> list[str]:
     others = {name for pin in pins for name in pin.batches} - there
     if not others:
         return sorted(there)
-    found = staged_batches(table, Ledger(table), {}, others, pins=pins)
+    found = staged_batches(table, Ledger(table), others, pins=pins)
     return sorted(there.union(*(pin.batches for pin in (*found.waiting, *found.overtaken))))
 
 
@@ -99,7 +99,7 @@ class TableOverview:
         """
         pointers = table.pointers(wanted)
         names = None if wanted is None else {table.layout.name(partition) for partition in wanted}
-        found = staged_batches(table, Ledger(table), pointers, names)
+        found = staged_batches(table, Ledger(table), names)
         waiting: dict[str, str] = {}
         for pin in found.waiting:
             waiting |= pin.batches
@@ -147,7 +147,7 @@ class TableOverview:
         """
         ledger = Ledger(self.table)
         there = {name: self.pointers[name] for name in names if name in self.pointers}
-        heads = ledger.likely_heads(hints(there, there))
+        heads = ledger.heads(there)
         foreign = foreign_changes(self.table, there, heads)
         failed = self._failed([name for name in names if name in self.staged])
         found = []

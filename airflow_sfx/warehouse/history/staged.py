@@ -76,7 +76,7 @@ def list_staged(
     if not names:
         return []
     pointers = table.pointers([table.layout.partition(name) for name in sorted(names)])
-    found = staged_batches(table, ledger, pointers, names, pins=pins)
+    found = staged_batches(table, ledger, names, pins=pins)
     items = [
         (state, item)
         for state, pins in (

@@ -13,7 +13,7 @@ from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.file_listing import invisible_files
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, hints
+from airflow_sfx.warehouse.log.metastore_sync import foreign_changes
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.table import Table
 
@@ -30,7 +30,7 @@ def inconsistencies(table: Table, pin: BatchPin) -> list[str]:
     """
     ledger = Ledger(table)
     pointers = table.pointers([table.layout.partition(name) for name in pin.batches])
-    heads = ledger.heads(hints(pin.batches, pointers))
+    heads = ledger.heads(pin.batches)
     found = map_concurrently(
         lambda item: invisible_files(table, *item), pin.batches.items(), table.store.concurrency
     )
@@ -52,8 +52,6 @@ def _disagreement(
     """Describe how the metastore differs from the log; empty if it does not."""
     where = table.describe(name)
     pointer = pointers.get(name)
-    if head.undecided:
-        return f"a change of {where} is in progress"
     if head.entry is None:
         return f"{where} has nothing in its history yet" if pointer and pointer.sequence else ""
     if pointer is None:

@@ -16,8 +16,8 @@ from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import (
     expected_location,
     foreign_changes,
-    hints,
     is_out_of_sync,
+    known_names,
     move_pointers,
 )
 from airflow_sfx.warehouse.log.records import Head
@@ -25,7 +25,7 @@ from airflow_sfx.warehouse.table.table import Table
 
 
 def repair_table(table: Table, ledger: Ledger, progress: Progress | None = None) -> list[Repair]:
-    """Bring the metastore in sync with the log, and decide unfinished commits.
+    """Bring the metastore in sync with the log, and complete unfinished changes.
 
     Nothing is deleted.
 
@@ -39,24 +39,14 @@ def repair_table(table: Table, ledger: Ledger, progress: Progress | None = None)
     """
     found = _columns(table)
     pointers = table.pointers(None)
-    names = sorted({*ledger.names(), *pointers})
-    heads = ledger.heads(hints(names, pointers))
-    found += [
-        Repair(
-            name,
-            f"entry {head.last} was not decided",
-            "waited for its writer, or cancelled it",
-        )
-        for name, head in heads.items()
-        if head.undecided
-    ]
-    settled = ledger.settled(heads, again=False)
+    names = known_names(ledger, pointers)
+    heads = ledger.heads(names)
     behind = [
         head.entry
-        for name, head in settled.items()
+        for name, head in heads.items()
         if head.entry and is_out_of_sync(head.entry, pointers.get(name))
     ]
-    foreign = foreign_changes(table, pointers, settled)
+    foreign = foreign_changes(table, pointers, heads)
     behind = [
         entry
         for entry in behind
@@ -70,10 +60,10 @@ def repair_table(table: Table, ledger: Ledger, progress: Progress | None = None)
     ]
     found += [
         Repair("", lacking, "added them to the metastore")
-        for lacking in complete_columns(table, settled)
+        for lacking in complete_columns(table, heads)
     ]
-    found += [_foreign(table, name, info, settled[name]) for name, info in foreign.items()]
-    found += _outside(table, settled.values())
+    found += [_foreign(table, name, info, heads[name]) for name, info in foreign.items()]
+    found += _outside(table, heads.values())
     found += _refused(table)
     unfinished_of = with_progress(partial(_unfinished, table), len(names), progress)
     found += [

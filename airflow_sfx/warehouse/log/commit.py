@@ -1,16 +1,12 @@
-"""Commits: ledger entries, then the decision, then the metastore's pointers.
+"""Commits: one entry of the table's log, then the metastore's pointers.
 
-For one partition, the conditional create of its entry is the commit. For several partitions, the
-entries are written first, without effect, and one decision object then puts all of them or none
-into effect. Any process may decide against a commit whose lease is over, so a writer that died does
-not block others. The metastore is updated after the ledger; any process that finds it out of sync
-updates it.
+Creating the entry is the commit of all of its partitions. The metastore is updated afterwards; any
+process that finds it behind updates it.
 """
 
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
@@ -21,16 +17,15 @@ from typing import Protocol
 from airflow_sfx.core.errors import (
     CommitConflict,
     InvalidName,
+    SfxError,
     TableNotFound,
-    WarehouseUnavailable,
-    sentence,
 )
 from airflow_sfx.core.io.retry import attempts
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation, next_entry, time_after
+from airflow_sfx.core.log_entry import EntryHeader
 from airflow_sfx.core.manifest import Manifest
-from airflow_sfx.core.paths import new_commit_id
+from airflow_sfx.core.paths import commit_id
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.core.serde import encode
 from airflow_sfx.core.validation import storable_text
 from airflow_sfx.metastore.base import Move, TableInfo
 from airflow_sfx.storage.concurrency import put_all
@@ -39,31 +34,29 @@ from airflow_sfx.warehouse.log.event_index import REWRITE, commit_event
 from airflow_sfx.warehouse.log.events import Committed, emit
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import (
-    Veto,
     ended_error,
+    is_gone,
     move_pointers,
     needs_pointer,
     refuse_created,
     refuse_dropped,
     table_since,
-    veto_of,
-    with_co_committed,
+    unapplied,
 )
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.run_index import run_index_entries
+from airflow_sfx.warehouse.log.table_log import LogState
 from airflow_sfx.warehouse.table.table import Table
 
-LEASE_SECONDS = 3
-LEASE_PARTITIONS_A_SECOND = 100
 _RETRY_SECONDS = 300.0
 _NAMES_FOLLOWED = 8
 """How often a table may be renamed while one batch becomes current."""
-_MAY_STILL_ARRIVE = (
-    "If the request still arrives there, the change takes effect: see `sfx history`."
-)
 
 Plan = Callable[[Mapping[str, Head]], Sequence[Change]]
 """Returns the changes for given heads; called again if another writer committed first."""
+
+Veto = Callable[[], SfxError | None]
+"""Returns why changes must not be committed any more, or None."""
 
 Expected = Mapping[str, str | None]
 """The batch that must be current by partition name, or None for no batch."""
@@ -133,13 +126,13 @@ def commit(
 
     Args:
         table: The table.
-        ledger: Its ledgers.
+        ledger: Its log.
         heads: The heads of the partitions as last seen, by partition name.
         plan: Returns the changes for given heads.
         author: The author, with the reason.
         beside: What changes beside the entries; by default, the columns of what is undone.
-        veto: Keeps entries from taking effect once they exist; by default, batches of partitions
-            that had none if the table was dropped.
+        veto: Refuses the changes, given what the log has now; by default, batches of partitions
+            that have none if the table was dropped.
         rewrites: Whether the new batches have the rows of current ones in another form, so that the
             night does not take them for a night's work.
 
@@ -153,29 +146,39 @@ def commit(
         TableNotFound: The table was dropped, or lost its name before anything changed. The message
             says what became of the batches.
         WarehouseUnavailable: The object store or the metastore failed. The message says whether
-            the ledger has the change.
+            the log has the change.
     """
     began = time.monotonic()
-    seen = {name: head.last for name, head in heads.items()}
-    changes: Sequence[Change] = ()
+    changes: Sequence[Change] | None = None
     for attempt in attempts(_RETRY_SECONDS, first=0.004, longest=0.25):
-        heads = ledger.settled(heads, again=attempt > 1)
-        changes = plan(heads)
+        state = ledger.look()
+        before, heads = heads, ledger.refreshed(state, heads)
+        if changes is None or _last(before) != _last(heads):
+            changes = plan(heads)
         if not changes:
             return []
         refuse_dropped(table, changes, heads)
-        due = veto or veto_of(table, changes, heads)
-        entries = _entries(table, changes, heads, author, group=len(changes) > 1 or due is not None)
+        refusal = (veto or partial(_refuse_gone, table, changes, heads, again=attempt > 1))()
+        if refusal is not None:
+            raise refusal
+        applied, others = unapplied(table, ledger, state)
+        header = _header(state, changes, author, applied)
+        entries = _entries(table, changes, heads, header)
         beside = beside or _undone_columns(table, changes)
         _prepare(table, entries, beside)
-        others = _left_behind(table, ledger, heads, seen) if attempt > 1 else []
-        record = partial(_record, table, entries, author, changes, REWRITE if rewrites else "")
-        point = partial(_point, table, ledger, author)
-        if (now := _try(table, ledger, entries, others, record, point, due)) is not None:
-            emit(Committed.of(table, entries, time.monotonic() - began, attempt - 1))
-            if beside is not None:
-                beside.after(entries, *now)
-            return entries
+        pointed = [entry for entry in entries if needs_pointer(entry)]
+        with _moving(table, pointed) as move:
+            _record(table, entries, header, changes, REWRITE if rewrites else "")
+            if not ledger.create(header, entries):
+                continue
+            mine = {entry.partition for entry in pointed}
+            others = [entry for entry in others if entry.partition not in mine]
+            now = _point(table, ledger, author, [*pointed, *others], None if others else move)
+        emit(Committed.of(table, entries, time.monotonic() - began, attempt - 1))
+        if beside is not None:
+            beside.after(entries, *now)
+        return entries
+    assert changes
     raise CommitConflict(
         f"other writers changed {table.describe(changes[0].partition)} first, again and again for"
         f" {_RETRY_SECONDS:.0f} s: nothing was changed; try again later",
@@ -202,27 +205,24 @@ def _prepare(table: Table, entries: Sequence[LedgerEntry], beside: Beside | None
 
 _Now = tuple[Table, TableInfo | None]
 """The table under its present name, and as it was when pointers moved or None."""
-_Point = Callable[..., _Now]
 
 
-def _try(
-    table: Table,
-    ledger: Ledger,
-    entries: list[LedgerEntry],
-    others: list[LedgerEntry],
-    record: Callable[[], None],
-    point: _Point,
-    veto: Veto | None,
-) -> _Now | None:
-    """Put entries into effect, and move pointers with ``others``; None after a conflict."""
-    pointed = [entry for entry in entries if needs_pointer(entry)]
-    with _moving(table, pointed) as move:
-        record()
-        if not _place(ledger, entries, veto):
-            return None
-        if not others:
-            return point(pointed, move)
-    return point([*pointed, *others])
+def _last(heads: Mapping[str, Head]) -> dict[str, int]:
+    return {name: head.last for name, head in heads.items()}
+
+
+def _refuse_gone(
+    table: Table, changes: Sequence[Change], heads: Mapping[str, Head], *, again: bool
+) -> SfxError | None:
+    """Return an error for batches of partitions that have none if the table was dropped.
+
+    The log has a dropped table's partitions without batches, so that a writer that did not see the
+    drop comes here: at once, or because the drop was first.
+    """
+    heads_of = [heads[one.partition] for one in changes if one.batch_id]
+    if any(head.batch_id is None and (again or head.entry) for head in heads_of):
+        return table.name_error() if is_gone(table) else None
+    return None
 
 
 def _point(
@@ -268,7 +268,7 @@ def _end(
         current = [name for name, batch_id in made.items() if heads[name].batch_id == batch_id]
         return [Change(name, Operation.DROP, None) for name in current]
 
-    heads = ledger.heads({one.partition: one.sequence for one in entries if one.partition in made})
+    heads = ledger.heads(made)
     late = Author(author.producer, "the table was dropped before the batch was current")
     ended = commit(table, ledger, heads, plan, late, veto=veto)
     raise ended_error(table, made, with_table=not ended)
@@ -279,26 +279,6 @@ def _moving(table: Table, entries: Sequence[LedgerEntry]) -> AbstractContextMana
         return nullcontext()
     names = [table.layout.partition(entry.partition) for entry in entries]
     return table.metastore.moving(table.ref, names, at=table.info.location)
-
-
-def _left_behind(
-    table: Table, ledger: Ledger, heads: Mapping[str, Head], seen: Mapping[str, int]
-) -> list[LedgerEntry]:
-    """Return entries of other partitions whose pointers must move, too.
-
-    Another commit of several partitions came first, and its writer may have died before it updated
-    the metastore. Moving one of its partitions alone would show half of it.
-    """
-    passed = [
-        head.entry
-        for name, head in heads.items()
-        if head.entry and head.entry.sequence > seen[name]
-    ]
-    return [
-        entry
-        for entry in with_co_committed(table, ledger, passed, seen)
-        if entry.partition not in heads
-    ]
 
 
 def refuse_unexpected(table: Table, heads: Mapping[str, Head], expected: Expected | None) -> None:
@@ -348,32 +328,37 @@ def publish_change(manifest: Manifest, operation: Operation = Operation.PUBLISH)
     )
 
 
-def _entries(
-    table: Table,
-    changes: Sequence[Change],
-    heads: Mapping[str, Head],
-    author: Author,
-    *,
-    group: bool,
-) -> list[LedgerEntry]:
-    # All entries of a commit have one time, so that reads as of a time see all or none of them. It
-    # is later than that of all preceding entries, whatever the clocks say, and so is the commit's
-    # name, by which audits are ordered.
-    latest = max(
-        (one for change in changes if (one := heads[change.partition].latest)), default=None
+def _header(
+    state: LogState, changes: Sequence[Change], author: Author, applied: int
+) -> EntryHeader:
+    # The time is later than that of all preceding entries, whatever the clocks say, and so is the
+    # commit's ID, by which audits are ordered.
+    at, version = time_after(datetime.now(UTC), state.at), state.version + 1
+    return EntryHeader(
+        version=version,
+        operation=changes[0].operation,
+        at=at,
+        producer=author.producer,
+        reason=author.reason,
+        commit=commit_id(at, version),
+        partitions=len(changes),
+        applied=applied,
+        undo=author.undo,
     )
-    at = time_after(datetime.now(UTC), latest)
-    commit_id = new_commit_id(at, uuid.uuid4().hex)
+
+
+def _entries(
+    table: Table, changes: Sequence[Change], heads: Mapping[str, Head], header: EntryHeader
+) -> list[LedgerEntry]:
     return [
         next_entry(
             heads[change.partition].entry,
             change,
-            sequence=heads[change.partition].last + 1,
-            commit=commit_id,
-            group=group,
-            at=at,
-            producer=author.producer,
-            reason=author.reason,
+            sequence=header.version,
+            commit=header.commit,
+            at=header.at,
+            producer=header.producer,
+            reason=header.reason,
             table=str(table.ref),
         )
         for change in changes
@@ -383,61 +368,15 @@ def _entries(
 def _record(
     table: Table,
     entries: Sequence[LedgerEntry],
-    author: Author,
-    changes: Sequence[Change] = (),
-    kind: str = "",
+    header: EntryHeader,
+    changes: Sequence[Change],
+    kind: str,
 ) -> None:
-    """Write the commit record and its entries in the indexes, in that of events as a kind."""
-    first, lease = entries[0], LEASE_SECONDS + len(entries) // LEASE_PARTITIONS_A_SECOND
-    # The clock of the previous entry's writer may be ahead of this one.
-    ahead = int((first.at - datetime.now(UTC)).total_seconds())
-    record = {
-        "commit": first.commit,
-        "operation": first.operation.value,
-        "at": first.at.isoformat(),
-        "lease_seconds": lease - max(0, ahead),
-        "wait_seconds": lease,
-        "producer": author.producer.to_json(),
-        "reason": author.reason,
-        "changes": [
-            [entry.partition, entry.sequence, entry.batch_id, entry.previous, entry.rows]
-            for entry in entries
-        ],
-        **({"undo": author.undo} if author.undo else {}),
-    }
-    written = (table.layout.commit(first.commit), encode(record).encode())
-    index = run_index_entries(table, first.commit, author.producer, author.undo)
+    """Write the entries of a commit in the indexes, in that of events as a kind."""
+    index = run_index_entries(table, header.commit, header.producer, header.undo)
     rows = [entry.rows for entry in entries]
     facts = EventFacts.of(entries, changes)
-    event = commit_event(table, kind or first.operation.value, first.at, rows, first.commit, facts)
-    put_all(table.store, [written, event, *index])
-
-
-def _place(ledger: Ledger, entries: Sequence[LedgerEntry], veto: Veto | None) -> bool:
-    """Append the entries and put them into effect; False if another writer was first."""
-    if not entries[0].group:
-        return _append_alone(ledger, entries[0])
-    ordered = sorted(entries, key=lambda entry: entry.partition)
-    try:
-        placed = ledger.append(*ordered)
-    except WarehouseUnavailable:
-        ledger.decide(ordered[0].commit, committed=False)
-        raise
-    refusal = veto() if placed and veto is not None else None
-    try:
-        decided = ledger.decide(ordered[0].commit, committed=placed and refusal is None)
-    except WarehouseUnavailable as error:
-        raise WarehouseUnavailable(f"{sentence(error)} {_MAY_STILL_ARRIVE}") from error
-    if refusal is not None:
-        raise refusal
-    return decided
-
-
-def _append_alone(ledger: Ledger, entry: LedgerEntry) -> bool:
-    try:
-        return ledger.append(entry)
-    except WarehouseUnavailable as error:
-        # The outcome is unknown. If our entry is there now, no other writer can replace it.
-        if ledger.read(entry.partition, entry.sequence) == entry:
-            return True
-        raise WarehouseUnavailable(f"{sentence(error)} {_MAY_STILL_ARRIVE}") from error
+    event = commit_event(
+        table, kind or header.operation.value, header.at, rows, header.commit, facts
+    )
+    put_all(table.store, [event, *index])

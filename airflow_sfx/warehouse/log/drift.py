@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, hints
+from airflow_sfx.warehouse.log.metastore_sync import foreign_changes
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.same_days import refuse_same_days, spellings
 from airflow_sfx.warehouse.table.table import Table
@@ -48,13 +48,10 @@ class DriftWatch:
             names: The partitions' names.
         """
         self._checked_at = min(self._checked_at, time.monotonic())
-        pointers, heads = self._read(
-            names, sure=self._reconcile is None, check=self._reconcile is not None
-        )
-        if self._reconcile and foreign_changes(self._table, pointers, heads):
-            pointers, heads = self._read(names, sure=True)
-            self._reconcile(foreign_changes(self._table, pointers, heads), heads)
-            pointers, heads = self._read(names, sure=True)
+        pointers, heads = self._read(names, check=self._reconcile is not None)
+        if self._reconcile and (foreign := foreign_changes(self._table, pointers, heads)):
+            self._reconcile(foreign, heads)
+            pointers, heads = self._read(names)
         self._seen |= pointers
         self._heads |= heads
         return heads
@@ -89,9 +86,9 @@ class DriftWatch:
         return self._heads != heads and bool(foreign_changes(self._table, self._seen, heads))
 
     def _read(
-        self, names: Sequence[str], *, sure: bool, check: bool = False
+        self, names: Sequence[str], *, check: bool = False
     ) -> tuple[dict[str, PartitionInfo], dict[str, Head]]:
-        """Return pointers and heads; unless ``sure``, the heads that the pointers name.
+        """Return pointers and heads.
 
         With ``check``, new partitions are rejected that are days of others in another spelling.
         """
@@ -99,8 +96,7 @@ class DriftWatch:
         others = spellings(self._table, partitions) if check else []
         found = self._table.pointers([*partitions, *others])
         pointers = {name: found[name] for name in names if name in found}
-        read = self._ledger.heads if sure else self._ledger.likely_heads
-        heads = read(hints(names, pointers))
+        heads = self._ledger.heads(names)
         if check:
             new = [
                 partition

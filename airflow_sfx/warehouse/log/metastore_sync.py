@@ -1,4 +1,4 @@
-"""Comparison of the metastore's pointers with the ledgers, and moves of pointers.
+"""Comparison of the metastore's pointers with the log, and moves of pointers.
 
 A table may be dropped or renamed while a batch for it is written, even between the batch's log
 entry and the move of its pointer. Its name may be another table's by then. So a move names the
@@ -8,28 +8,25 @@ directory of its table, and the metastore rejects it if the name has another one
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from airflow_sfx.core.errors import (
     CommitConflict,
     ForeignChange,
-    SfxError,
     TableNotFound,
     WarehouseUnavailable,
     sentence,
 )
 from airflow_sfx.core.io.locations import normalized
 from airflow_sfx.core.ledger import Change, LedgerEntry
+from airflow_sfx.core.log_entry import Mark
 from airflow_sfx.metastore.base import Move, PartitionInfo, TableInfo, is_at
-from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.table_log import LogState
 from airflow_sfx.warehouse.table.renamed import table_at
 from airflow_sfx.warehouse.table.table import Table
-
-MOST_COMPARED = 64
-"""The most partitions whose ledgers a read compares with the metastore, on any store."""
 
 
 def expected_location(table: Table, entry: LedgerEntry) -> str:
@@ -54,33 +51,9 @@ def needs_pointer(entry: LedgerEntry) -> bool:
     return entry.moved or entry.batch_id is not None or bool(entry.location)
 
 
-def hints(names: Iterable[str], pointers: Mapping[str, PartitionInfo]) -> dict[str, int]:
-    """Return the entry number of each pointer, or 0 without a pointer.
-
-    Args:
-        names: The partitions' names.
-        pointers: The metastore's pointers by partition name.
-    """
-    return {name: pointers[name].sequence if name in pointers else 0 for name in names}
-
-
-def can_compare(table: Table, names: Collection[str]) -> bool:
-    """Return whether a read may compare each partition's ledger with the metastore.
-
-    Each costs a system call in a directory, and a request at an object store.
-    """
-    return table.store.concurrency == 1 or len(names) <= MOST_COMPARED
-
-
-def known_names(table: Table, ledger: Ledger, pointers: Mapping[str, PartitionInfo]) -> list[str]:
-    """Return the sorted names of all partitions that the metastore or a ledger has."""
+def known_names(ledger: Ledger, pointers: Mapping[str, PartitionInfo]) -> list[str]:
+    """Return the sorted names of all partitions that the metastore or the log has."""
     return sorted({*ledger.names(), *pointers})
-
-
-def all_heads(table: Table, ledger: Ledger) -> dict[str, Head]:
-    """Return the heads of all partitions that the metastore or a ledger has, by name."""
-    pointers = table.pointers(None)
-    return ledger.heads(hints(known_names(table, ledger, pointers), pointers))
 
 
 def foreign_changes(
@@ -167,72 +140,114 @@ def _moved(table: Table, info: PartitionInfo, entry: LedgerEntry | None) -> bool
     return place != normalized(expected_location(table, entry))
 
 
-_READERS = 16
-
-
-def heads_and_behind(
-    table: Table, ledger: Ledger, names: Collection[str], pointers: Mapping[str, PartitionInfo]
-) -> tuple[dict[str, Head], list[LedgerEntry]]:
-    """Return heads, and the entries in effect that the metastore is behind.
-
-    Args:
-        table: The table.
-        ledger: Its ledgers.
-        names: The partitions' names.
-        pointers: The metastore's pointers by partition name.
-
-    Returns:
-        Heads by partition name, and the entries of those that are behind, except for pointers that
-        other engines have moved.
-    """
-    heads = ledger.heads(hints(names, pointers))
-    behind = [
-        head.entry
-        for name, head in heads.items()
-        if head.entry and is_out_of_sync(head.entry, pointers.get(name))
-    ]
-    if behind:
-        foreign = foreign_changes(
-            table, {name: pointers[name] for name in names if name in pointers}, heads
-        )
-        behind = [entry for entry in behind if entry.partition not in foreign]
-    return heads, behind
-
-
-def with_co_committed(
-    table: Table, ledger: Ledger, behind: Sequence[LedgerEntry], known: Mapping[str, int]
+def behind(
+    table: Table,
+    ledger: Ledger,
+    pointers: Mapping[str, PartitionInfo],
+    marks: Mapping[str, Mark],
 ) -> list[LedgerEntry]:
-    """Return entries, and the other entries of the same commits that are behind.
-
-    Keeps commits of several partitions atomic for readers: all of their pointers move together.
+    """Return the changes that the metastore lacks, except where other engines moved pointers.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
-        behind: Entries in effect that the metastore is behind.
-        known: By partition name, the number of the entry that the metastore has. Commits since
-            then are followed, even if a later one changed the partition again.
-
-    Returns:
-        The entries, and those of co-committed partitions.
+        ledger: Its log.
+        pointers: The metastore's pointers by partition name.
+        marks: The marks of partitions, by name.
     """
-    passed = map_concurrently(
-        lambda entry: ledger.passed(entry, known.get(entry.partition, 0)), behind, _READERS
-    )
-    commits = sorted({entry.commit for entries in passed for entry in entries if entry.group})
-    members = {
-        name for changed in map_concurrently(ledger.members, commits, _READERS) for name in changed
+    late = _late(ledger, pointers, marks)
+    if not late:
+        return []
+    there = {name: pointers[name] for name in late if name in pointers}
+    heads = {name: Head(entry) for name, entry in late.items()}
+    foreign = foreign_changes(table, there, heads)
+    return [entry for name, entry in late.items() if name not in foreign]
+
+
+def _late(
+    ledger: Ledger, pointers: Mapping[str, PartitionInfo], marks: Mapping[str, Mark]
+) -> dict[str, LedgerEntry]:
+    """Return the changes that the metastore does not have yet, by partition."""
+    suspected = [
+        mark
+        for name, mark in marks.items()
+        if name not in pointers or pointers[name].sequence < mark.version
+    ]
+    entries = ledger.entries(suspected)
+    return {
+        name: entry for name, entry in entries.items() if is_out_of_sync(entry, pointers.get(name))
     }
-    co_committed = sorted(members - {entry.partition for entry in behind})
-    if not co_committed:
-        return list(behind)
-    pointers = table.pointers([table.layout.partition(name) for name in co_committed])
-    _, late = heads_and_behind(table, ledger, co_committed, pointers)
-    return [*behind, *late]
 
 
-Veto = Callable[[], SfxError | None]
-"""Returns why entries that exist must not take effect, or None."""
+def lagging(
+    table: Table, ledger: Ledger, state: LogState, versions: Collection[int]
+) -> list[LedgerEntry]:
+    """Return the changes by some entries that the metastore lacks.
+
+    Args:
+        table: The table.
+        ledger: Its log.
+        state: The state of the table.
+        versions: The entries. Their changes move together, as engines must not see half of a
+            commit. Partitions that later entries changed are left out.
+    """
+    if not versions:
+        return []
+    since = state.since(min(versions) - 1)
+    marks = {name: mark for name, mark in since.items() if mark.version in versions}
+    return behind(table, ledger, _pointers(table, marks), marks)
+
+
+def unapplied(table: Table, ledger: Ledger, state: LogState) -> tuple[int, list[LedgerEntry]]:
+    """Return up to which version the metastore has all changes, and those that it lacks.
+
+    Only entries are looked at that no later one has found to be applied: mostly the last one.
+
+    Args:
+        table: The table.
+        ledger: Its log.
+        state: The state of the table.
+    """
+    if not table.metastore.has_pointers:
+        return state.version, []
+    marks = (
+        state.samples(state.applied)
+        if table.metastore.moves_together
+        else state.since(state.applied)
+    )
+    if not marks:
+        return state.version, []
+    late = _late(ledger, _pointers(table, marks), marks)
+    left = lagging(table, ledger, state, _versions(late.values()))
+    return min((entry.sequence - 1 for entry in left), default=state.version), left
+
+
+def _pointers(table: Table, names: Collection[str]) -> dict[str, PartitionInfo]:
+    return table.pointers([table.layout.partition(name) for name in names])
+
+
+def catch_up(
+    table: Table, ledger: Ledger, state: LogState, late: Sequence[LedgerEntry] = ()
+) -> None:
+    """Complete in the metastore what writers that died have left undone.
+
+    Args:
+        table: The table.
+        ledger: Its log.
+        state: The state of the table.
+        late: Changes that the metastore is known to lack.
+
+    Raises:
+        TableNotFound: The table was dropped or renamed meanwhile.
+        WarehouseUnavailable: The metastore could not be updated.
+    """
+    _, left = unapplied(table, ledger, state)
+    left += lagging(table, ledger, state, _versions(late) - _versions(left))
+    if left:
+        move_pointers(table, ledger, left)
+
+
+def _versions(entries: Collection[LedgerEntry]) -> set[int]:
+    return {entry.sequence for entry in entries}
 
 
 def move_pointers(
@@ -241,12 +256,12 @@ def move_pointers(
     """Point the metastore at the batches that entries made current, atomically.
 
     If the metastore cannot order writers, a slow one may overwrite a later writer's pointer.
-    Therefore the ledgers are read again until they have no later entry.
+    Therefore the log is read again until it has no later change of the partitions.
 
     Args:
         table: The table.
-        ledger: Its ledgers.
-        entries: Entries in effect, of different partitions.
+        ledger: Its log.
+        entries: Changes of different partitions.
         move: A prepared move for the first try, or None.
 
     Returns:
@@ -254,8 +269,8 @@ def move_pointers(
 
     Raises:
         TableNotFound: The table was dropped or renamed meanwhile.
-        WarehouseUnavailable: The metastore failed; the ledger has the change, and the next
-            operation completes it.
+        WarehouseUnavailable: The metastore failed; the log has the change, and the next operation
+            completes it.
     """
     seen: TableInfo | None = None
     try:
@@ -264,13 +279,17 @@ def move_pointers(
         while entries and not (seen := move([_pointer(table, entry) for entry in entries])):
             move = repoint
             moved = {entry.partition: entry.sequence for entry in entries}
-            later = [head.entry for head in ledger.heads(moved).values()]
-            newer = [entry for entry in later if entry and entry.sequence > moved[entry.partition]]
-            entries = with_co_committed(table, ledger, newer, moved)
+            state = ledger.look()
+            newer = {
+                mark.version
+                for name, mark in state.marks(moved).items()
+                if mark.version > moved[name]
+            }
+            entries = lagging(table, ledger, state, newer)
     except WarehouseUnavailable as error:
         names = ", ".join(entry.partition for entry in entries[:3])
         raise WarehouseUnavailable(
-            f"the change of {table.ref} {names} is in the ledger, but the metastore could not be"
+            f"the change of {table.ref} {names} is in the log, but the metastore could not be"
             f" updated: {sentence(error)} The next operation on the partition completes it, or `sfx"
             f" repair {table.ref}`",
             table=str(table.ref),
@@ -290,6 +309,7 @@ def _pointer(table: Table, entry: LedgerEntry) -> PartitionInfo:
         bytes=entry.bytes,
         at=entry.at.isoformat(),
         gone=entry.dropped,
+        first=not entry.parent,
     )
 
 
@@ -367,11 +387,3 @@ def refuse_dropped(table: Table, changes: Sequence[Change], heads: Mapping[str, 
         one.batch_id not in (None, heads[one.partition].batch_id) for one in changes
     ):
         raise table.name_error()
-
-
-def veto_of(table: Table, changes: Sequence[Change], heads: Mapping[str, Head]) -> Veto | None:
-    """Return what keeps batches from partitions that had none, if the table was dropped."""
-    entries = [heads[one.partition].entry for one in changes if one.batch_id]
-    if any(entry is not None and entry.batch_id is None for entry in entries):
-        return lambda: table.name_error() if is_gone(table) else None
-    return None

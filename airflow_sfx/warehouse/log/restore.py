@@ -1,4 +1,4 @@
-"""Restore a table that the metastore has lost from its ledgers and manifests."""
+"""Restore a table that the metastore has lost from its log and manifests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import reduce
 from operator import or_
 
-from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.paths import PartitionStyle, TableLayout
@@ -20,6 +19,7 @@ from airflow_sfx.metastore.base import Metastore, TableInfo
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.table_log import TableLog
 from airflow_sfx.warehouse.table.names import gone_error, layout_root, newest_record
 from airflow_sfx.warehouse.table.table import (
     STYLE_PARAMETER,
@@ -161,21 +161,21 @@ def _of_all(kinds: Sequence[ColumnKind]) -> ColumnKind:
 
 def _some_manifest(store: ObjectStore, bare: TableLayout) -> tuple[str, Manifest] | None:
     """Return any partition's name and manifest, to learn the keys."""
-    for info in store.list(bare.ledgers):
-        name = bare.name_of_ledger(info.path)
-        entry = LedgerEntry.from_text(store.get(info.path) or b"", info.path)
-        path = bare.manifest(name, entry.batch_id) if entry.batch_id else ""
-        data = store.get(path) if path else None
-        if data is not None:
-            return name, Manifest.from_text(data.decode(errors="replace"), path)
+    log = TableLog(store, bare, bare.root)
+    for version in range(log.end(), 0, -1):
+        for name, mark in log.entry(version).marks().items():
+            path = bare.manifest(name, mark.batch_id) if mark.batch_id else ""
+            data = store.get(path) if path else None
+            if data is not None:
+                return name, Manifest.from_text(data.decode(errors="replace"), path)
     return None
 
 
 def _current_manifests(table: Table) -> Sequence[Manifest]:
     """Return the manifests of current batches that exist, oldest batch first."""
     ledger = Ledger(table)
-    heads = ledger.heads(dict.fromkeys(ledger.names(), 0))
-    batches = sorted((head.batch_id, name) for name, head in heads.items() if head.batch_id)
+    marks = ledger.marks().values()
+    batches = sorted((mark.batch_id, mark.name) for mark in marks if mark.batch_id)
     paths = [table.layout.manifest(name, batch_id) for batch_id, name in batches]
     there = map_concurrently(table.store.head, paths, table.store.concurrency)
     return table.manifests(

@@ -25,7 +25,6 @@ from airflow_sfx.core.schema import OPEN, Column, Evolve
 from airflow_sfx.metastore.base import TableInfo, is_at
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.metastore_sync import all_heads, can_compare
 from airflow_sfx.warehouse.log.restore import batch_columns
 from airflow_sfx.warehouse.table.table import Table
 
@@ -426,14 +425,9 @@ def _search(
 
 def _current_batches(table: Table) -> list[tuple[str, str]]:
     """Return the current batches as partition name and batch ID, oldest first."""
-    pointers = table.pointers(None)
-    found = {name: info.batch_id for name, info in pointers.items()}
-    if can_compare(table, found):
-        found = {name: head.batch_id for name, head in all_heads(table, Ledger(table)).items()}
-    return sorted(
-        ((name, batch_id) for name, batch_id in found.items() if batch_id),
-        key=lambda item: (item[1], item[0]),
-    )
+    marks = Ledger(table).marks().values()
+    current = [(mark.name, mark.batch_id) for mark in marks if mark.batch_id]
+    return sorted(current, key=lambda item: (item[1], item[0]))
 
 
 def readable_manifests(table: Table, batches: Sequence[tuple[str, str]]) -> list[Manifest | None]:

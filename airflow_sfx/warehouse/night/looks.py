@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_sfx.core.batch_id import check_batch_id
-from airflow_sfx.core.ledger import Operation
+from airflow_sfx.core.ledger import LedgerEntry, Operation
+from airflow_sfx.core.log_entry import EntryHeader
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.paths import require_commit_id
 from airflow_sfx.core.serde import decoding
@@ -15,7 +16,6 @@ from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.staging import staged_batches
 from airflow_sfx.warehouse.log.event_index import STAGE, EventRecord, read_event
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.records import CommitRecord, PartitionChange, read_commit
 from airflow_sfx.warehouse.night.candidates import Candidate
 from airflow_sfx.warehouse.night.figures import Judgement, in_one_sentence, judged
 from airflow_sfx.warehouse.night.report import Concern, NightItem
@@ -33,14 +33,13 @@ class _Seen:
 
     candidate: Candidate
     record: EventRecord
-    commit: CommitRecord | None
+    header: EntryHeader | None
+    changes: Sequence[LedgerEntry]
 
     @property
     def names(self) -> list[str]:
         """The partitions that it is of."""
-        if self.commit is not None:
-            return [change.partition for change in self.commit.changes]
-        return list(self.record.batches or {})
+        return [change.partition for change in self.changes] or list(self.record.batches or {})
 
 
 def look_at(table: Table, candidates: Sequence[Candidate]) -> list[NightItem]:
@@ -56,6 +55,7 @@ def look_at(table: Table, candidates: Sequence[Candidate]) -> list[NightItem]:
     Raises:
         InconsistentBatch: A record is damaged.
     """
+    ledger = Ledger(table)
 
     def read(candidate: Candidate) -> _Seen:
         record = read_event(table.store, candidate.event)
@@ -63,11 +63,10 @@ def look_at(table: Table, candidates: Sequence[Candidate]) -> list[NightItem]:
             for name, batch_id in (record.batches or {}).items():
                 table.layout.partition(name)
                 check_batch_id(batch_id)
-            path = table.layout.commit(require_commit_id(record.commit)) if record.commit else ""
-        commit = read_commit(table, record.commit) if record.commit else None
-        if commit is not None:
-            Ledger(table).changes(commit, path)  # checks the partitions' names
-        return _Seen(candidate, record, commit)
+            commit = require_commit_id(record.commit) if record.commit else None
+        header = ledger.header_of_commit(commit) if commit else None
+        changes = ledger.changes(header.version) if header else ()
+        return _Seen(candidate, record, header, changes)
 
     seen = map_concurrently(read, candidates, table.store.concurrency)
     names = {name for one in seen for name in one.names}
@@ -85,11 +84,11 @@ def look_at(table: Table, candidates: Sequence[Candidate]) -> list[NightItem]:
     return items + (_of_staged(table, staged, pointers) if staged else [])
 
 
-def _current(one: _Seen, pointers: Mapping[str, PartitionInfo]) -> list[PartitionChange]:
+def _current(one: _Seen, pointers: Mapping[str, PartitionInfo]) -> list[LedgerEntry]:
     """Return the changes of a candidate's commit that are still so."""
     return [
         change
-        for change in (one.commit.changes if one.commit else ())
+        for change in one.changes
         if (pointer := pointers.get(change.partition)) is not None
         and pointer.batch_id == change.batch_id
     ]
@@ -101,12 +100,12 @@ def _of_commit(
     pointers: Mapping[str, PartitionInfo],
     judgements: Mapping[Batch, Judgement],
 ) -> list[NightItem]:
-    commit, event = one.commit, one.candidate.event
+    commit, event = one.header, one.candidate.event
     if commit is None or event.kind == STAGE:
         return []
     current = _current(one, pointers)
 
-    def item(concern: Concern, changes: Sequence[PartitionChange], detail: str) -> list[NightItem]:
+    def item(concern: Concern, changes: Sequence[LedgerEntry], detail: str) -> list[NightItem]:
         if not changes:
             return []
         first = changes[0] if len(changes) == 1 else None
@@ -133,19 +132,19 @@ def _of_commit(
     return _of_publish(one.candidate, current, judgements, item)
 
 
-def _is_back(change: PartitionChange) -> bool:
+def _is_back(change: LedgerEntry) -> bool:
     """Return whether a rollback went to an earlier batch, and did not undo a rollback."""
     if change.batch_id is None:
         return True
     return change.previous is not None and change.batch_id < change.previous
 
 
-_ItemOf = Callable[[Concern, Sequence[PartitionChange], str], list[NightItem]]
+_ItemOf = Callable[[Concern, Sequence[LedgerEntry], str], list[NightItem]]
 
 
 def _of_publish(
     candidate: Candidate,
-    current: Sequence[PartitionChange],
+    current: Sequence[LedgerEntry],
     judgements: Mapping[Batch, Judgement],
     item: _ItemOf,
 ) -> list[NightItem]:
@@ -188,16 +187,15 @@ _Unusual = tuple[Concern, int, float, float]
 
 
 def _unusual_rows(
-    candidate: Candidate, change: PartitionChange, judgement: Judgement
+    candidate: Candidate, change: LedgerEntry, judgement: Judgement
 ) -> _Unusual | None:
     """Return whether a batch's rows are outside of their band: by the day of its partition, if any.
 
     Other partitions, and the first ones, are compared with the table's commits before.
     """
-    band, event = None if judgement.decides else candidate.band, candidate.event
-    alone = event.least if event.partitions == 1 else None
-    rows = alone if change.rows is None else change.rows
-    if band is not None and rows is not None and not band.holds(rows):
+    band = None if judgement.decides else candidate.band
+    rows = change.rows
+    if band is not None and not band.holds(rows):
         return Concern.SMALL if rows < band.low else Concern.LARGE, rows, band.low, band.high
     one = judgement.rows
     if one is None:
@@ -208,7 +206,7 @@ def _unusual_rows(
 
 def _of_rows(
     concern: Concern,
-    current: Sequence[PartitionChange],
+    current: Sequence[LedgerEntry],
     rows: Mapping[str, _Unusual],
     item: _ItemOf,
 ) -> list[NightItem]:
@@ -234,7 +232,7 @@ def _of_staged(
     names = {name for one in seen for name in one.record.batches or {}}
     waiting = {
         entry
-        for pin in staged_batches(table, Ledger(table), pointers, names).waiting
+        for pin in staged_batches(table, Ledger(table), names).waiting
         for entry in pin.entries
     }
     due = [

@@ -19,7 +19,6 @@ from airflow_sfx.core.validation import named, zoned
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.storage.consistency import wait_until_visible
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.metastore_sync import hints
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.table import Table
 
@@ -46,8 +45,7 @@ def take(
     named(consumer, "consumer")
     named(run, "run")
     ledger = Ledger(table)
-    pointers = table.pointers([table.layout.partition(name) for name in pin.batches])
-    heads = ledger.heads(hints(pin.batches, pointers))
+    heads = ledger.heads(pin.batches)
 
     def one(item: tuple[str, str]) -> str:
         name, batch_id = item
@@ -75,9 +73,8 @@ def missed(table: Table, consumer: str, since: datetime | None) -> BatchPin | No
     named(consumer, "consumer")
     since = None if since is None else zoned(since, "since")
     taken = {info.path for info in table.store.list(_directory(table, consumer))}
-    pointers = table.pointers(None)
     ledger = Ledger(table)
-    heads = ledger.heads({name: info.sequence for name, info in pointers.items()})
+    heads = ledger.all_heads()
     batches = {
         move.partition: move.batch_id
         for move in ledger.last_moves(heads)

@@ -12,7 +12,6 @@ from airflow_sfx.core.producer import Producer
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.metastore_sync import hints
 from airflow_sfx.warehouse.table.table import Table
 
 
@@ -68,7 +67,7 @@ def ends_of(
     for name, batch_id in batches:
         by_name.setdefault(name, set()).add(batch_id)
     ledger = Ledger(table)
-    heads = ledger.heads(hints(by_name, pointers))
+    heads = ledger.heads(by_name)
 
     def of_partition(name: str) -> dict[tuple[str, str], InputEnd]:
         wanted, found = set(by_name[name]), {}

@@ -11,10 +11,9 @@ from itertools import islice
 from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
 from airflow_sfx.core.ledger import LedgerEntry, Operation
 from airflow_sfx.core.manifest import Manifest
-from airflow_sfx.core.partition import Partition
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.resolve import heads_to_read, pointers_now
+from airflow_sfx.warehouse.log.resolve import heads_to_read
 from airflow_sfx.warehouse.quality.band import day_of
 from airflow_sfx.warehouse.table.table import Table
 
@@ -122,10 +121,8 @@ def current(table: Table, ledger: Ledger, names: Sequence[str]) -> list[Batch]:
     """Return the current batches of partitions that have one, in the order of the names."""
     if not names:
         return []
-    partitions: list[Partition] = [table.layout.partition(name) for name in names]
-    pointers, ahead = pointers_now(table, ledger, partitions)
-    found = {name: pointer.batch_id for name, pointer in pointers.items()}
-    found.update({name: head.batch_id for name, head in ahead.items()})
+    marks = ledger.marks(names)
+    found = {name: mark.batch_id for name, mark in marks.items()}
     return [(name, batch_id) for name in names if (batch_id := found.get(name))]
 
 
@@ -134,8 +131,7 @@ def current_line(table: Table, ledger: Ledger, most: int) -> list[Batch]:
 
     Batches that a rollback replaced are left out.
     """
-    pointers = table.pointers([Partition()])
-    head = heads_to_read(table, ledger, [""], pointers)[""]
+    head = heads_to_read(table, ledger, [""])[""]
     newest_first = islice(
         ledger.newest_first("", head), min(_ENTRIES_PER_BATCH * most, sys.maxsize)
     )

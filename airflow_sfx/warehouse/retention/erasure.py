@@ -20,7 +20,6 @@ from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.staging import staged_batches
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.metastore_sync import all_heads
 from airflow_sfx.warehouse.pins.lineage import record_rewritten
 from airflow_sfx.warehouse.pins.trained import TrainedVersion
 from airflow_sfx.warehouse.results import Tabular
@@ -260,7 +259,7 @@ def _batches(table: Table, ledger: Ledger, erasure: Erasure, *, dry_run: bool) -
         complete(table, ledger, despite_pins=erasure.despite_pins)
     known = tombstones.list_tombstones(table, ended=True)
     instead = tombstones.versions(known)
-    heads = all_heads(table, ledger)
+    heads = ledger.all_heads()
 
     def of_partition(name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         found: dict[tuple[str, str], None] = {}
@@ -292,7 +291,7 @@ def _staged(
     A tombstone alone may be forged, so it hides no batch from the search. If a partition has no log
     entries, a batch that a tombstone names and that is deleted is left out.
     """
-    found = staged_batches(table, ledger, table.pointers(None), known=())
+    found = staged_batches(table, ledger, known=())
     pins = (*found.waiting, *found.overtaken, *found.discarded)
     items = [item for pin in pins for item in pin.entries]
     known = verdicts(table, ledger, items)

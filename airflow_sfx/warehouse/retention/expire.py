@@ -19,7 +19,6 @@ from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.staging import staged_batches
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.metastore_sync import all_heads
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.pins.trained import TrainedVersion
 from airflow_sfx.warehouse.results import Tabular
@@ -242,7 +241,7 @@ def _overdue(
     """Return the staged batches that have not been discarded and have waited for too long."""
     if rule.staged_older_than is None:
         return []
-    found = staged_batches(table, ledger, table.pointers(None), known=known)
+    found = staged_batches(table, ledger, known=known)
     items = [item for pin in (*found.waiting, *found.overtaken) for item in pin.entries]
     return [item for item in items if rule.overdue(item[1], now)]
 
@@ -282,7 +281,7 @@ class _Part:
 def _partitions(
     table: Table, ledger: Ledger, rule: Rule, now: datetime, instead: Versions
 ) -> dict[str, _Part]:
-    heads = all_heads(table, ledger)
+    heads = ledger.all_heads()
     found = map_concurrently(
         lambda name: _of_partition(table, ledger, name, heads[name], rule, now, instead),
         heads,

@@ -12,7 +12,6 @@ from datetime import datetime
 from airflow_sfx.core.batch_id import moment_of
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.metastore_sync import hints
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import UNFINISHED_FOR
@@ -55,9 +54,7 @@ def verdicts(table: Table, ledger: Ledger, items: Collection[Item]) -> dict[str,
     names = sorted({name for name, _ in items})
     if not names:
         return {}
-    heads = ledger.heads(
-        hints(names, table.pointers([table.layout.partition(name) for name in names]))
-    )
+    heads = ledger.heads(names)
 
     def of_partition(name: str) -> Verdict:
         return _verdict(ledger, name, heads[name], {one for place, one in items if place == name})

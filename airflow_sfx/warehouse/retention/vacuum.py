@@ -142,7 +142,7 @@ def _without_staged(table: Table, ledger: Ledger, batches: Batches) -> Batches:
 
 def reconcile_all(table: Table, ledger: Ledger, author: Author) -> None:
     """Reconcile the changes of other engines before batches are selected."""
-    heads_to_change(table, ledger, known_names(table, ledger, table.pointers(None)), author)
+    heads_to_change(table, ledger, known_names(ledger, table.pointers(None)), author)
 
 
 def complete(

@@ -13,6 +13,8 @@ from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo, Unsu
 class WithoutPartitions(Metastore):
     """A `Metastore` that has no partitions and drops nothing."""
 
+    has_pointers = False
+
     def drop_table(self, ref: TableRef, *, at: str | None = None) -> bool:
         """Do nothing."""
         return False

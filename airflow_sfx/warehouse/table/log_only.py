@@ -104,7 +104,7 @@ class LogOnlyMetastore(WithoutPartitions):
 
     def _has_log(self, ref: TableRef) -> bool:
         root = TableLayout.default_root(ref)
-        return "ledger" in self._store.list_directories(f"{root}/_sfx")
+        return "log" in self._store.list_directories(f"{root}/_sfx")
 
     def get_table(self, ref: TableRef) -> TableInfo | None:
         """Return a model as a table, without a request: its log says whether it exists."""

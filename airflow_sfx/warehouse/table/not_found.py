@@ -40,8 +40,8 @@ def table_not_found(ref: TableRef, store: ObjectStore, metastore: Metastore) -> 
             f" and `sfx model history {ref.table}` show it",
             table=str(ref),
         )
-    lost = TableLayout(layout_root(store, ref, record), ()).ledgers
-    if store.list_directories(lost):
+    lost = TableLayout(layout_root(store, ref, record), ())
+    if store.list_directories(lost.log):
         return TableNotFound(
             f"the metastore of the warehouse {store.uri} has lost the table {ref}, whose"
             f" history and files exist: `sfx repair {ref}` restores it",

@@ -114,7 +114,7 @@ def plan_rollback(
     if to is not None:
         check_batch_id(to)
     names = [table.layout.name(partition) for partition in partitions]
-    heads = heads_to_read(table, ledger, names, table.pointers(partitions))
+    heads = heads_to_read(table, ledger, names)
     seen = read_tombstones(table)
     targets = _targets(table, ledger, names, heads, to, versions(seen.active))
     changes = granted(table, [back_to(name, made) for name, made in targets.items()], seen)

@@ -166,8 +166,8 @@ class _Undo:
 
     def _plan_of_partitions(self, table: Table, names: Sequence[str]) -> _Part:
         ledger = Ledger(table)
+        heads = heads_to_read(table, ledger, names)
         pointers = table.pointers([table.layout.partition(name) for name in names])
-        heads = heads_to_read(table, ledger, names, pointers)
         moved = foreign_changes(table, pointers, heads)
         plan = self._plan_of_heads(
             table, ledger, {name: head for name, head in heads.items() if name not in moved}
@@ -237,7 +237,7 @@ class _Undo:
         done = rolled_back_before(ledger, name, head, self.author)
         if done is None or not done.parent:
             return None
-        before = Head(done.parent, ledger.named(name, done.parent))
+        before = Head(ledger.named(name, done.parent))
         return done if _undone_by(ledger, name, before, self.scope) else None
 
     def _report(self, table: Table, heads: Mapping[str, Head], plan: _Plan) -> RunRollback:

@@ -12,13 +12,13 @@ from airflow_sfx.core.errors import (
     InvalidName,
 )
 from airflow_sfx.core.ledger import LedgerEntry, Operation
+from airflow_sfx.core.log_entry import EntryHeader
 from airflow_sfx.core.paths import require_commit_id
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import Metastore
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.records import CommitRecord, read_commit
 from airflow_sfx.warehouse.log.run_index import Unit, commits_of, commits_of_undo
 from airflow_sfx.warehouse.table.not_found import table_not_found
 from airflow_sfx.warehouse.table.renamed import tables_named
@@ -45,22 +45,23 @@ class TableCommits:
         ref: The table, by its present name.
         table: The open table, or None if it no longer exists.
         gone: Why it cannot be opened; empty otherwise.
-        records: The record of each commit, by its ID; without those that were removed.
-        damage: Why the records cannot be read, or None.
+        records: What the changes of each commit have in common, by its ID; without commits that
+            did not take effect.
+        damage: Why the log cannot be read, or None.
     """
 
     ref: TableRef
     table: Table | None = None
     gone: str = ""
-    records: Mapping[str, CommitRecord] = field(default_factory=dict)
+    records: Mapping[str, EntryHeader] = field(default_factory=dict)
     damage: InconsistentBatch | None = None
 
     @classmethod
-    def of(cls, table: Table, commits: Sequence[str], *, waits: bool = True) -> TableCommits:
-        """Read the records of commits, and wait for those that may not be visible yet."""
-        many = table.store.concurrency
+    def of(cls, table: Table, commits: Sequence[str]) -> TableCommits:
+        """Read the log entries of commits."""
+        many, ledger = table.store.concurrency, Ledger(table)
         try:
-            read = map_concurrently(lambda one: read_commit(table, one, waits=waits), commits, many)
+            read = map_concurrently(ledger.header_of_commit, commits, many)
         except InconsistentBatch as error:
             return cls(table.ref, table, damage=error)
         records = {one: found for one, found in zip(commits, read, strict=True) if found}
@@ -79,26 +80,10 @@ class TableCommits:
         return replace(self, records=records, damage=self.damage or other.damage)
 
     def names(self, commits: Sequence[str] | None = None) -> list[str]:
-        """Return the partitions that the commits changed, or were about to change, sorted."""
+        """Return the partitions that the commits changed, sorted."""
         assert self.table is not None
-        ledger, layout = Ledger(self.table), self.table.layout
-        return sorted(
-            {
-                name
-                for commit, record in self.records.items()
-                if commits is None or commit in commits
-                for name, _ in ledger.changes(record, layout.commit(commit))
-            }
-        )
-
-    def took_effect(self, commit: str) -> bool:
-        """Return whether a commit took effect, and is not one that died or met a conflict."""
-        assert self.table is not None
-        ledger, changes = Ledger(self.table), self.records[commit].changes
-        if len(changes) > 1:
-            return bool(ledger.took_effect(commit))
-        entry = ledger.read(changes[0].partition, changes[0].sequence) if changes else None
-        return entry is not None and entry.commit == commit
+        wanted = [one for one in self.records if commits is None or one in commits]
+        return sorted({entry.partition for entry in Ledger(self.table).of_commits(wanted)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +178,7 @@ def _tables_of(
         except InconsistentBatch as error:  # a record of the name is damaged
             found[str(ref)] = TableCommits(ref, damage=error)
             continue
-        parts = _parts(tables, ids)
+        parts = [TableCommits.of(table, ids) for table in tables]
         holding = [one for one in parts if one.has_some]
         if not holding:  # the records were removed
             holding = parts[:1] or [TableCommits(ref, gone=str(missing))]
@@ -203,20 +188,6 @@ def _tables_of(
     return [_unless_dropped(one, store, metastore) for one in found.values()]
 
 
-def _parts(tables: Sequence[Table], commits: Sequence[str]) -> list[TableCommits]:
-    """Read the commits of tables that have had the same name: each is of one of them."""
-    if len(tables) < 2:  # noqa: PLR2004
-        return [TableCommits.of(table, commits) for table in tables]
-    parts = [TableCommits.of(table, commits, waits=False) for table in tables]
-    known = {commit for part in parts for commit in part.records}
-    late = [commit for commit in commits if commit not in known]
-    if not late:
-        return parts
-    return [
-        part.and_of(TableCommits.of(table, late)) for part, table in zip(parts, tables, strict=True)
-    ]
-
-
 def _unless_dropped(one: TableCommits, store: ObjectStore, metastore: Metastore) -> TableCommits:
     if one.table is None or not one.table.is_dropped:
         return one
@@ -224,16 +195,9 @@ def _unless_dropped(one: TableCommits, store: ObjectStore, metastore: Metastore)
 
 
 def _attempts(tables: Sequence[TableCommits]) -> list[list[str]]:
-    """Return the commits of each attempt that took effect, newest attempt first."""
-    records = [(one, id_, record) for one in tables for id_, record in one.records.items()]
-    attempts = attempts_of((id_, record.producer) for _, id_, record in records)
-    if len(attempts) < 2:  # noqa: PLR2004  nearly always: then nothing more is read
-        return attempts
-    effects = map_concurrently(lambda item: item[0].took_effect(item[1]), records)
+    """Return the commits of each attempt, newest attempt first."""
     return attempts_of(
-        (id_, record.producer)
-        for (_, id_, record), effect in zip(records, effects, strict=True)
-        if effect
+        (commit, header.producer) for one in tables for commit, header in one.records.items()
     )
 
 
@@ -256,16 +220,16 @@ def scope_of_commit(store: ObjectStore, metastore: Metastore, ref: TableRef, com
     """
     require_commit_id(commit)
     table = Table.find(ref, store, metastore)
-    record = read_commit(table, commit)
+    record = Ledger(table).header_of_commit(commit)
     if record is None:
         raise BatchNotFound(
             f"{ref} has no commit {commit}: `sfx audit {ref}` lists its commits", table=str(ref)
         )
     if record.operation in _NOT_UNDONE:
         raise InvalidName(
-            f"the commit {commit} of {ref} is of the kind {record.operation!r}, which cannot be"
-            " undone: roll back to a batch that still exists with `sfx rollback DB.TABLE PARTITION"
-            " --to BATCH`"
+            f"the commit {commit} of {ref} is of the kind {record.operation.value!r}, which cannot"
+            " be undone: roll back to a batch that still exists with `sfx rollback DB.TABLE"
+            " PARTITION --to BATCH`"
         )
     if not record.undo:
         tables = [TableCommits(ref, table, records={commit: record})]

@@ -33,7 +33,6 @@ from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit, publish_change, refuse_unexpected
 from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.metastore_sync import all_heads
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.restore import batch_columns
 from airflow_sfx.warehouse.log.table_columns import cover_again, release_column
@@ -245,8 +244,8 @@ def _check(table: Table, current: Sequence[Manifest], change: ColumnChange) -> N
 
 def _current(table: Table, ledger: Ledger) -> list[Manifest]:
     """Return the manifests of all current batches."""
-    heads = all_heads(table, ledger)
-    return table.manifests({name: head.batch_id for name, head in heads.items() if head.batch_id})
+    marks = ledger.marks()
+    return table.manifests({name: one.batch_id for name, one in marks.items() if one.batch_id})
 
 
 def _has(manifest: Manifest, column: str) -> bool:

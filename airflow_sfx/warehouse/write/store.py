@@ -261,7 +261,7 @@ def published_before(table: Table, batches: BatchWriter, producer: Producer) -> 
     if (producer.try_number or 1) == 1:
         return None
     # The heads come from the metastore, which may lag behind what the earlier attempt committed.
-    batches.heads = batches.ledger.settled(batches.heads, again=True)
+    batches.heads = batches.ledger.heads(batches.heads)
     entries = [
         head.entry
         for head in batches.heads.values()
