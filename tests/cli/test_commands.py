@@ -131,7 +131,7 @@ def test_rollback_of_a_run_undoes_what_it_published(command, warehouse) -> None:
 
 
 def damage(warehouse: sfx.Warehouse, table: str, sequence: int = 1) -> None:
-    path = warehouse.store.local_path(f"sales.db/{table}/_sfx/ledger/{DAY}/{sequence:012d}.json")
+    path = warehouse.store.local_path(f"sales.db/{table}/_sfx/log/00000000/{sequence:010d}.json")
     with open(path, "w") as file:
         file.write("{")
 
@@ -190,7 +190,7 @@ def test_undo_of_a_run_is_refused_with_all_that_is_in_the_way_and_tells_of_dropp
             warehouse.store_dataframe(SOLD, "sales", table, [DAY], producer=producer)
     with sqlite3.connect(warehouse.metastore._path) as metastore:
         metastore.execute("UPDATE tables SET name = 'elsewhere' WHERE name = 'dropped'")
-    path = warehouse.store.local_path(f"sales.db/bad/_sfx/ledger/{DAY}/000000000002.json")
+    path = warehouse.store.local_path("sales.db/bad/_sfx/log/00000000/0000000002.json")
     with open(path) as file:
         written = file.read()
     damage(warehouse, "bad", 2)

@@ -96,7 +96,7 @@ def test_a_damaged_table_is_shown_with_its_error_among_the_others(command, wareh
     warehouse.rollback("sales", "torn", ["1"])
     (path,) = (
         info.path
-        for info in warehouse.store.list("sales.db/torn/_sfx/ledger")
+        for info in warehouse.store.list("sales.db/torn/_sfx/log")
         if info.path.endswith("3.json")
     )
     warehouse.store.delete([path])

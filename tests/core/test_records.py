@@ -12,14 +12,19 @@ import pandas as pd
 
 import airflow_sfx as sfx
 from airflow_sfx.core.ledger import LedgerEntry, Operation
+from airflow_sfx.core.log_entry import (
+    EntryHeader,
+    Mark,
+    checkpoint_to_bytes,
+    entry_to_bytes,
+)
 from airflow_sfx.core.manifest import CheckResult, DataFile, Manifest
 from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Column, ColumnStatistics
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.warehouse.log.commit import Author, _record
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.commit import _record
 from airflow_sfx.warehouse.pins.holds import Hold, _to_text
 from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.table.table import Table
@@ -68,17 +73,16 @@ MANIFEST = Manifest(
 )
 ENTRY = LedgerEntry(
     partition="2016/Köln",
-    sequence=3,
+    sequence=4,
     operation=Operation.PUBLISH,
     batch_id="20161101002256",
     previous=None,
     at=AT,
     producer=Producer(),
     reason="",
-    commit="2016-11-01/x",
-    group=False,
+    commit="2016-11-01/002257.000000-4",
     parent=2,
-    origin=3,
+    origin=4,
     previous_origin=0,
     newest="20161101002256",
     attempts={},
@@ -95,8 +99,7 @@ RETIRED = LedgerEntry(
     at=FINE,
     producer=TASK,
     reason="déjà\r\n",
-    commit="2016-11-01/y",
-    group=True,
+    commit="2016-11-01/002257.000000-4",
     parent=3,
     origin=0,
     previous_origin=3,
@@ -109,17 +112,29 @@ RETIRED = LedgerEntry(
     despite_pins=True,
 )
 
+HEADER = EntryHeader(
+    version=4,
+    operation=Operation.PUBLISH,
+    at=AT,
+    producer=TASK,
+    reason="late",
+    commit="2016-11-01/002257.000000-4",
+    partitions=3,
+    base=2,
+    recent=(Mark("b", 3, "20161101002255"), Mark("c", 3)),
+    applied=3,
+    undo="u",
+)
 DISCARDED = LedgerEntry(
     partition="a",
-    sequence=1,
+    sequence=4,
     operation=Operation.DISCARD,
     batch_id=None,
     previous=None,
     at=AT,
     producer=Producer(),
     reason="",
-    commit="2016-11-01/z",
-    group=False,
+    commit="2016-11-01/002257.000000-4",
     parent=0,
     origin=0,
     previous_origin=0,
@@ -140,13 +155,12 @@ def stored(uri: str) -> dict[str, bytes]:
 
 
 def written(uri: str) -> dict[str, bytes]:
-    """Return the records beside manifests and entries: of commits, runs and expired batches."""
+    """Return the records beside manifests and the log: of events, runs and expired batches."""
     warehouse = sfx.connect(uri)
     warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "items", ["2016"])
     before = stored(uri)
     table = Table.find(TableRef("sales", "items"), warehouse.store, warehouse.metastore)
-    _record(table, [ENTRY, RETIRED], Author(TASK, "late"))
-    Ledger(table).decide(ENTRY.commit, committed=True)
+    _record(table, [ENTRY, RETIRED], HEADER, (), "")
     note = tombstones.Tombstone(
         "20161101002257-1",
         {"2016/Köln": ("20161101002256",), "a": ()},
@@ -172,9 +186,8 @@ def records(uri: str) -> dict[str, str]:
     released = replace(hold, until=FINE.replace(year=9999), reason="", released=True)
     return {
         "manifest": MANIFEST.to_text(),
-        "entry": ENTRY.to_text(),
-        "entry that retires": RETIRED.to_text(),
-        "entry that discards": DISCARDED.to_text(),
+        "entry": entry_to_bytes(HEADER, [ENTRY, RETIRED, DISCARDED]).decode(),
+        "checkpoint": checkpoint_to_bytes(3, HEADER.recent).decode(),
         "pin": PIN.to_json(),
         "hold": _to_text(hold),
         "released hold": _to_text(released),

@@ -158,7 +158,7 @@ def test_no_request_fails_or_mixes_versions_while_the_alias_moves(
 
 
 def test_a_warehouse_that_fails_meanwhile_stops_nothing(server, warehouse, registry) -> None:
-    log = registry._registry().table("speeds").layout.ledgers
+    log = registry._registry().table("speeds").layout.log
     folder = warehouse.uri.removeprefix("embedded://") + f"/{log}"
     os.rename(folder, f"{folder}.away")
     try:

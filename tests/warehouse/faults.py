@@ -15,7 +15,6 @@ from airflow_sfx.metastore.base import Move
 from airflow_sfx.storage import concurrency, local
 from airflow_sfx.warehouse.batch import batch_writer
 from airflow_sfx.warehouse.connect import connect
-from airflow_sfx.warehouse.log import commit
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -116,7 +115,6 @@ def run_until_call(
 def _mortal_run(
     uri: str, action: Callable[[Warehouse], object], calls: int, after: bool, together: bool
 ) -> None:
-    commit.LEASE_SECONDS = 1  # so that the tests need not wait long for what the dead have left
     warehouse = connect(uri)
     countdown = Countdown(calls, after=after)
     if together:

@@ -5,15 +5,17 @@ The attacker overwrites objects and forges manifests and entries.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import obstore
 
 import airflow_sfx as sfx
+from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.log_entry import StoredEntry, entry_to_bytes
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.warehouse.warehouse import Warehouse
 
@@ -48,9 +50,13 @@ def forge_entry(
     *,
     after: int = 0,
 ) -> None:
-    """Change an entry of a partition's ledger, or add one like the one of another number."""
-    ((name, _),) = pin.entries
-    path = below_table(pin, "_sfx/ledger/" + (name or "_table") + "/{:012d}.json")
-    entry = json.loads(warehouse.store.get(path.format(after or sequence)) or b"")
-    change(entry)
-    overwrite(warehouse, path.format(sequence), json.dumps(entry).encode())
+    """Change an entry of a table's log of one partition, or add one like that of another number."""
+    path = below_table(pin, f"_sfx/log/00000000/{after or sequence:010d}.json")
+    known = StoredEntry.open(partial(warehouse.store.view_part, path), path)
+    assert known is not None
+    (entry,) = known.all()
+    members = {one.name: getattr(entry, one.name) for one in fields(entry)}
+    change(members)
+    header = replace(known.header, version=sequence)
+    forged = entry_to_bytes(header, [LedgerEntry(**members)])
+    overwrite(warehouse, below_table(pin, f"_sfx/log/00000000/{sequence:010d}.json"), forged)

@@ -57,9 +57,9 @@ def test_data_then_manifests_then_entries_then_the_decision_become_durable(
     steps = [
         (places("write", "/part-"), places("name", "/_manifest.json")),
         (places("write", "/_manifest.json#"), places("name", "/_manifest.json")),
-        (places("name", "/_manifest.json"), places("name", "/_sfx/ledger/")),
-        (places("write", "/_sfx/ledger/"), places("name", "/_sfx/ledger/")),
-        (places("name", "/_sfx/ledger/"), places("name", ".decision.json")),
+        (places("name", "/_manifest.json"), places("name", "/_sfx/log/")),
+        (places("write", "/_sfx/log/"), places("name", "/_sfx/log/")),
+        (places("name", "/_sfx/log/"), places("name", ".decision.json")),
     ]
     for before, after in steps:
         assert len(before) == 20

@@ -133,6 +133,7 @@ def changes_by_others(
     """
     pointers = table.pointers(None if table.info.keys else table.wanted(None))
     suspected = suspects(table, pointers)
+    ledger.require(pointers.values())
     heads = ledger.heads(suspected)
     moved = foreign_changes(table, suspected, heads)
     found = [

@@ -97,6 +97,7 @@ class DriftWatch:
         found = self._table.pointers([*partitions, *others])
         pointers = {name: found[name] for name in names if name in found}
         heads = self._ledger.heads(names)
+        self._ledger.require(pointers.values())
         if check:
             new = [
                 partition

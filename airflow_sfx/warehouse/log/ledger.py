@@ -15,6 +15,7 @@ from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.log_entry import EntryHeader, Mark
 from airflow_sfx.core.paths import commit_version
+from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.records import Head, made_at
 from airflow_sfx.warehouse.log.table_log import LogState, TableLog
@@ -44,6 +45,16 @@ class Ledger:
             self._state = self._log.state(version)
         return self._state
 
+    def require(self, pointers: Iterable[PartitionInfo]) -> None:
+        """Check that the log has the entries that the metastore's pointers name.
+
+        Raises:
+            InconsistentBatch: The last ones were removed.
+        """
+        newest = max((pointer.sequence for pointer in pointers), default=0)
+        if newest > self.state.version and newest > self.look().version:
+            self._log.entry(newest)
+
     @property
     def state(self) -> LogState:
         """The state of the table when this was last looked at."""
@@ -72,8 +83,15 @@ class Ledger:
         return [entry for entries in found for entry in entries]
 
     def header_of_commit(self, commit: str) -> EntryHeader | None:
-        """Return what the changes of a commit have in common; None if it did not take effect."""
-        found = self._log.find(commit_version(commit))
+        """Return what the changes of a commit have in common; None if it did not take effect.
+
+        Raises:
+            InconsistentBatch: The entry was removed.
+        """
+        version = commit_version(commit)
+        found = self._log.find(version)
+        if found is None and version <= self.look().version:
+            found = self._log.entry(version)
         return None if found is None or found.header.commit != commit else found.header
 
     def read(self, name: str, sequence: int) -> LedgerEntry | None:

@@ -154,6 +154,7 @@ def behind(
         pointers: The metastore's pointers by partition name.
         marks: The marks of partitions, by name.
     """
+    ledger.require(pointers.values())
     late = _late(ledger, pointers, marks)
     if not late:
         return []

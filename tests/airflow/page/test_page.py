@@ -211,7 +211,7 @@ def test_a_history_that_is_damaged_is_told_and_not_taken_for_none(story, as_user
     for rows in (9, 8):
         story.store_dataframe(of("torn", rows), "story", "torn", partition_by=["day"])
     layout = story.overview("story", "torn").table.layout
-    Path(story.uri.removeprefix("embedded://"), layout.entry("torn", 1)).write_bytes(b"{}")
+    Path(story.uri.removeprefix("embedded://"), layout.log_entry(1)).write_bytes(b"{}")
     page = go(as_user(), "#/partition/story.torn/torn")
     expect(page.get_by_role("alert")).not_to_be_empty()
     expect(page.get_by_text("This partition has no history.")).to_have_count(0)
@@ -232,7 +232,7 @@ def test_a_run_with_a_damaged_table_is_shown_and_cannot_be_undone(story, as_user
                 producer=producer,
             )
     layout = story.overview("story", "ripped").table.layout
-    Path(story.uri.removeprefix("embedded://"), layout.entry("d", 2)).write_bytes(b"{}")
+    Path(story.uri.removeprefix("embedded://"), layout.log_entry(2)).write_bytes(b"{}")
     page = go(as_user(), "?dag_id=ripped&run_id=r1")
     expect(page.get_by_text("The history of story.ripped cannot be read")).to_be_visible()
     expect(page.get_by_role("row").filter(has_text="story.whole")).to_be_visible()

@@ -407,7 +407,7 @@ def test_a_damaged_table_of_a_run_is_named_and_keeps_it_from_being_undone(shop, 
         shop.store_dataframe(
             pd.DataFrame({"n": [2]}), "shop", table, producer=sfx.Producer(**run, task_id="load")
         )
-    entry = Path(shop.store.local_path(shop.overview("shop", "torn_two").table.layout.entry("", 2)))
+    entry = Path(shop.store.local_path(shop.overview("shop", "torn_two").table.layout.log_entry(2)))
     written = entry.read_bytes()
     entry.write_bytes(b"{")
     with client("op", **HEADER) as op:

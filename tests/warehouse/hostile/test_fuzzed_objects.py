@@ -60,10 +60,8 @@ CALLS: dict[str, Callable[[Warehouse, sfx.BatchPin, sfx.BatchPin], object]] = {
 }
 KINDS = {
     "manifest": "sales.db/items/*/*/_manifest.json",
-    "entry": "sales.db/items/_sfx/ledger/*/*.json",
-    "commit": "sales.db/items/_sfx/commits/*/*[0-9a-f].json",
-    "decision": "sales.db/items/_sfx/commits/*/*.decision.json",
-    "entries": "sales.db/items/_sfx/commits/*/*.entries.gz",
+    "entry": "sales.db/items/_sfx/log/*/*.json",
+    "checkpoint": "sales.db/items/_sfx/checkpoints/*.json",
     "pin": "sales.db/items/_sfx/pins/*/*.json",
     "staged": "sales.db/items/_sfx/staged/*.json",
     "retired": "sales.db/items/_sfx/retired/*/*.json",
@@ -89,7 +87,8 @@ def made() -> tuple[Warehouse, sfx.BatchPin, sfx.BatchPin]:
     warehouse.hold(old, name="report", until=None)
     store(frame.head(2), publish=False)
     warehouse.retain("sales", "items", keep_last=1, older_than=NONE, dry_run=False)
-    new = store(frame.assign(n=2), inputs=[old])
+    for _ in range(4):
+        new = store(frame.assign(n=2), inputs=[old])
     warehouse.take(new, consumer="mart", run="r1")
     warehouse.store_dataframe(frame, "sales", "others", partition_by=["day"])
     assert all(objects(warehouse, kind) for kind in KINDS)
@@ -208,7 +207,7 @@ def test_a_damaged_table_hides_no_other_one(tmp_path) -> None:
     warehouse = connect(f"embedded://{tmp_path}")
     for table in ("items", "others"):
         warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", table, ["a"])
-    (entry,) = (tmp_path / "sales.db/items/_sfx/commits").glob("*/*.json")
+    (entry,) = (tmp_path / "sales.db/items/_sfx/log").glob("*/*.json")
     entry.write_text('{"changes":[["a",' + "9" * 5000 + "]]}")
     done = subprocess.run(
         [sys.executable, "-m", "airflow_sfx.cli", "audit"],

@@ -1,4 +1,4 @@
-"""Writers with wrong clocks: none waits, and the order is the log's."""
+"""Writers with wrong clocks: the order is the log's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import pytest
 import airflow_sfx as sfx
 from airflow_sfx.warehouse.batch import batch_writer
 from airflow_sfx.warehouse.log import commit
-from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.builders import put
 
@@ -47,45 +46,6 @@ def put_both(warehouse: Warehouse, number: int) -> sfx.BatchPin:
 
 def numbers(warehouse: Warehouse, **options: object) -> list[int]:
     return sorted(warehouse.load_dataframe("sales", "items", **options)["n"])
-
-
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("ahead", [HOUR, 400 * DAY], ids=str)
-def test_nobody_waits_longer_than_the_lease_for_a_dead_writer_whose_clock_was_ahead(
-    warehouse, clock, monkeypatch, ahead
-) -> None:
-    put_both(warehouse, 0)
-    clock(ahead)
-    with monkeypatch.context() as dying:
-        dying.setattr(Ledger, "decide", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            put_both(warehouse, 1)
-    clock(NONE)
-    begun = time.monotonic()
-    put(warehouse, 2)
-    assert time.monotonic() - begun < 3 * commit.LEASE_SECONDS
-    assert numbers(warehouse) == [0, 2]
-
-
-def test_a_living_writer_whose_clock_is_ahead_is_given_its_lease(
-    warehouse, clock, monkeypatch
-) -> None:
-    put_both(warehouse, 0)
-    clock(HOUR)
-    decide, waited = Ledger.decide, []
-
-    def slow(self, *arguments, **options):
-        if not waited:
-            waited.append(True)
-            monkeypatch.setattr(Ledger, "decide", decide)
-            clock(NONE)
-            time.sleep(commit.LEASE_SECONDS / 3)
-        return decide(self, *arguments, **options)
-
-    monkeypatch.setattr(Ledger, "decide", slow)
-    put_both(warehouse, 1)
-    assert waited
-    assert numbers(warehouse) == [1, 1]
 
 
 def test_audits_are_in_the_order_of_the_log_whatever_the_clocks_say(warehouse, clock) -> None:
@@ -149,4 +109,4 @@ def test_times_that_are_not_yet_to_come_ask_the_storage_nothing(warehouse, monke
         type(warehouse.store), "head", lambda self, path: looked.append(path) or head(self, path)
     )
     numbers(warehouse, as_of=now())
-    assert not [path for path in looked if "/commits/" in path]
+    assert not [path for path in looked if "/log/" in path]

@@ -6,14 +6,12 @@ A change of several partitions stays atomic, and the history shows it correctly.
 from __future__ import annotations
 
 import datetime as dt
-import time
 
 import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.core.errors import WarehouseUnavailable
-from airflow_sfx.warehouse.log import commit, resolve
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log import commit
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.builders import put, put_both
 
@@ -42,7 +40,6 @@ def test_a_store_completes_the_change_of_several_partitions_that_it_comes_after(
     both = put_both_and_die(warehouse, 2, monkeypatch)
     third = put(warehouse, 3)
     assert shown(warehouse) == {"a": third.batch_id, "b": both.batches["b"]}
-    monkeypatch.setattr(resolve, "can_compare", lambda *_: False)  # as of a large table on S3
     assert numbers(warehouse) == [3, 2]
 
 
@@ -62,23 +59,18 @@ def test_a_read_of_several_partitions_is_of_one_moment_though_one_is_changed_twi
     warehouse, monkeypatch
 ) -> None:
     put_both(warehouse, 1)
-    head, calls = Ledger.head, []
+    pointers, calls = type(warehouse.metastore).get_partitions, []
 
-    def with_writers(self, name, hint=0):
-        found = head(self, name, hint)
-        if name == "b" and not calls:
-            calls.append(name)
+    def with_writers(self, *arguments, **options):
+        if not calls:
+            calls.append(True)
             put_both(warehouse, 2)
             put(warehouse, 3)
-        elif name == "a":  # looked at after all that
-            while not calls:
-                time.sleep(0.01)
-            time.sleep(0.5)
-            found = head(self, name, hint)
-        return found
+        return pointers(self, *arguments, **options)
 
-    monkeypatch.setattr(Ledger, "head", with_writers)
+    monkeypatch.setattr(type(warehouse.metastore), "get_partitions", with_writers)
     pin = warehouse.pin("sales", "items", ["b", "a"])
+    assert calls
     assert sorted(warehouse.load_dataframe(pin)["n"]) in ([1, 1], [2, 2], [2, 3])
 
 
@@ -97,23 +89,6 @@ def clock(monkeypatch):
     return set_ahead
 
 
-def test_nobody_waits_longer_for_a_dead_writer_because_another_clock_went_ahead(
-    warehouse, monkeypatch, clock
-) -> None:
-    put_both(warehouse, 0)
-    clock(dt.timedelta(hours=1))
-    put(warehouse, 1)
-    clock(dt.timedelta(0))
-    with monkeypatch.context() as dying:
-        dying.setattr(Ledger, "decide", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            put_both(warehouse, 2)
-    begun = time.monotonic()
-    put(warehouse, 3, "b")
-    assert time.monotonic() - begun < 4 * commit.LEASE_SECONDS
-    assert numbers(warehouse) == [1, 3]
-
-
 def test_the_state_of_a_time_has_a_change_of_several_partitions_whole(warehouse, clock) -> None:
     put_both(warehouse, 0)
     clock(dt.timedelta(hours=1))
@@ -126,44 +101,38 @@ def test_the_state_of_a_time_has_a_change_of_several_partitions_whole(warehouse,
         assert found in ([0, 0], [1, 0], [2, 2])
 
 
-@pytest.mark.parametrize("what", ["decision", "entry"])
-def test_a_change_whose_answer_is_lost_is_looked_for(warehouse, monkeypatch, what: str) -> None:
+def test_a_change_whose_answer_is_lost_is_looked_for(warehouse, monkeypatch) -> None:
     put_both(warehouse, 1)
     put_if_absent, lost = type(warehouse.store).put_if_absent, []
 
     def losing(self, path, data):
         done = put_if_absent(self, path, data)
-        if not lost and (
-            "/decision" in path or path.endswith(".decision.json")
-            if what == "decision"
-            else "/ledger/" in path
-        ):
+        if not lost and "/log/" in path:
             lost.append(path)
             raise WarehouseUnavailable("the answer was lost")
         return done
 
     monkeypatch.setattr(type(warehouse.store), "put_if_absent", losing)
-    if what == "decision":
-        put_both(warehouse, 2)
-    else:
-        put(warehouse, 2)
+    put_both(warehouse, 2)
     assert lost
-    assert numbers(warehouse) == ([2, 2] if what == "decision" else [2, 1])
+    assert numbers(warehouse) == [2, 2]
 
 
 def test_where_a_change_may_still_arrive_the_error_says_so(warehouse, monkeypatch) -> None:
     put_both(warehouse, 1)
-    append = Ledger.append
+    put_if_absent = type(warehouse.store).put_if_absent
 
-    def unreachable(self, *entries):
-        raise WarehouseUnavailable("the storage does not answer.")
+    def unreachable(self, path, data):
+        if "/log/" in path:
+            raise WarehouseUnavailable("the storage does not answer.")
+        return put_if_absent(self, path, data)
 
-    monkeypatch.setattr(Ledger, "append", unreachable)
+    monkeypatch.setattr(type(warehouse.store), "put_if_absent", unreachable)
     with pytest.raises(
         WarehouseUnavailable, match=r"does not answer\. If the request still arrives there"
     ):
         put(warehouse, 2)
-    monkeypatch.setattr(Ledger, "append", append)
+    monkeypatch.undo()
     assert numbers(warehouse) == [1, 1]
 
 

@@ -313,7 +313,7 @@ def test_a_damaged_log_of_an_input_hides_no_other_stale_batch(warehouse) -> None
         bad = put(warehouse, 2, table=table)
         put(warehouse, 1, table=f"{table}_sums", inputs=[bad])
         warehouse.rollback("s", table, ["a"])
-    path = "s.db/damaged/_sfx/ledger/a/000000000003.json"
+    path = "s.db/damaged/_sfx/log/00000000/0000000003.json"
     assert warehouse.store.get(path) is not None
     _remove(warehouse, path)
     warehouse.store.put_if_absent(path, b"{")

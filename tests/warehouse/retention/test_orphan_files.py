@@ -124,7 +124,7 @@ class TestFiles:
         "sales.db/items/20161031/20160101000000/_manifest.json",
         "sales.db/items/20161031/{current}/_manifest.json",
         "sales.db/items/20990101/20160101000000/_manifest.json",
-        "sales.db/items/_sfx/ledger/20161031/000000000002.json",
+        "sales.db/items/_sfx/log/00000000/0000000002.json",
         "sales.db/items/_sfx/staged/20160101000000-x.json",
         "_sfx/runs/nightly/r1/sales.items~x.json",
     )

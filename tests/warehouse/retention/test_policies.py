@@ -117,7 +117,7 @@ def test_a_table_that_fails_is_reported_and_does_not_stop_the_others(local, tmp_
     nights(local, "shop", "broken")
     nights(local, "shop", "orders")
     local.set_retention("*.*", keep_last=1, older_than=NOW)
-    for path in tmp_path.glob("*/shop.db/broken/_sfx/ledger/*/*"):
+    for path in tmp_path.glob("*/shop.db/broken/_sfx/log/*/*"):
         path.write_text("{")
     broken, orders = local.retain_all(dry_run=False)
     assert (broken.table, broken.report) == ("shop.broken", None)

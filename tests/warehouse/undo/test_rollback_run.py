@@ -52,7 +52,7 @@ def file_of(warehouse: sfx.Warehouse, path: str) -> Path:
 
 
 def damaged(warehouse: sfx.Warehouse, table: str) -> None:
-    file_of(warehouse, f"s.db/{table}/_sfx/ledger/d/000000000002.json").write_text("{")
+    file_of(warehouse, f"s.db/{table}/_sfx/log/00000000/0000000002.json").write_text("{")
 
 
 def dropped(warehouse: sfx.Warehouse, table: str) -> None:
@@ -89,7 +89,7 @@ def test_all_that_keeps_a_run_from_being_undone_is_named_at_once(warehouse, befo
     with pytest.raises(sfx.InconsistentBatch, match="nothing was changed") as no:
         warehouse.rollback_run(**RUN)
     assert len(no.value.problems) == 4
-    for words in ("s.a partition d", "s.a partition e", "s.a partition f", "s.db/b/_sfx/ledger"):
+    for words in ("s.a partition d", "s.a partition e", "s.a partition f", "s.db/b/_sfx/log"):
         assert words in str(no.value)
     assert (warehouse.pin("s", "a"), warehouse.pin("s", "c")) == there
 
@@ -99,7 +99,7 @@ def test_a_dry_run_tells_what_goes_back_and_what_is_in_the_way(warehouse, before
     damaged(warehouse, "b")
     a, b, c = warehouse.rollback_run(**RUN, dry_run=True)
     assert "was retired" in a.blocked[0]
-    assert "s.db/b/_sfx/ledger" in b.blocked[0]
+    assert "s.db/b/_sfx/log" in b.blocked[0]
     assert (c.rolled_back, c.blocked, c.gone) == (dict(before["c"].batches), (), "")
 
 
@@ -115,7 +115,7 @@ def test_a_table_that_was_dropped_is_told_and_the_rest_of_the_run_undone(warehou
 
 
 @pytest.mark.parametrize(
-    ("harm", "words"), [(dropped, "lost the table s.b"), (damaged, "s.db/b/_sfx/ledger")]
+    ("harm", "words"), [(dropped, "lost the table s.b"), (damaged, "s.db/b/_sfx/log")]
 )
 def test_what_a_run_changed_is_told_of_all_tables_that_can_be_read(
     warehouse, before, harm: Callable[[sfx.Warehouse, str], None], words: str
