@@ -61,8 +61,8 @@ class Summary:
     """The saves among some entries of the log.
 
     Args:
-        newest: The number of the newest of the entries that are in effect.
-        parent: The number of the entry in effect before them, or 0.
+        newest: The number of the newest of the entries.
+        parent: The number of the entry of the alias before them, or 0.
         saves: The saves, newest first.
     """
 
@@ -122,9 +122,9 @@ class SaveLog:
             _log.info("the saves of %s are not summarised: %s", self._table.ref, error)
 
     def _entries(self, due: int, start: LedgerEntry | None) -> Iterator[LedgerEntry]:
-        """Yield entries in effect from one on, until one that a summary begins with."""
+        """Yield entries of the alias from one on, until one that a summary begins with."""
         start = start or self._ledger.named(LATEST, due)
-        for one in self._ledger.newest_first(LATEST, Head(due, start)):
+        for one in self._ledger.newest_first(LATEST, Head(start)):
             piece = _piece(one.sequence)
             if piece not in self._read:
                 if self._summary(one.sequence) is not None:

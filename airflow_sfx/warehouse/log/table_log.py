@@ -118,7 +118,7 @@ class TableLog:
         return self._checkpoints[version]
 
     def add_checkpoint(self, state: LogState) -> None:
-        """Write the checkpoint of a state; whoever else writes it writes the same."""
+        """Write the checkpoint of a state; all writers of it write the same."""
         data = checkpoint_to_bytes(state.version, state.marks().values())
         self._store.put_if_absent(self._layout.checkpoint(state.version), data)
 
