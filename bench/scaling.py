@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
 
 import airflow_sfx as sfx
-from airflow_sfx.core.ledger import LedgerEntry
-from airflow_sfx.core.partition import Partition
-from airflow_sfx.core.paths import TableLayout
+from airflow_sfx.core.ledger import Change, Operation
+from airflow_sfx.core.log_entry import EntryHeader, Mark, entry_to_bytes
+from airflow_sfx.core.paths import TableLayout, commit_id
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.metastore.base import PartitionInfo
+from airflow_sfx.warehouse.log.commit import Author, commit
+from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.table.table import Table
 from bench.timing import interleaved, summary
 
 MANY = 10_000
@@ -27,7 +31,7 @@ def ledger_length_of(warehouse: sfx.Warehouse, runs: int) -> dict[str, object]:
     for table in ("young", "old"):
         warehouse.store_dataframe(_SMALL, "bench", table, ["p"])
     _lengthen(warehouse, "old", "p")
-    return _costs(warehouse, {YOUNG: "young", OLD: "old"}, runs, "ledger entries")
+    return _costs(warehouse, {YOUNG: "young", OLD: "old"}, runs, "log entries")
 
 
 def partition_count(folder: Path, runs: int) -> dict[str, object]:
@@ -75,33 +79,43 @@ def _costs(
 
 
 def _lengthen(warehouse: sfx.Warehouse, table: str, name: str) -> None:
-    """Write thousands of ledger entries as commits do, but without data."""
+    """Write thousands of log entries as commits do, but without data."""
     layout = TableLayout(TableLayout.default_root(TableRef("bench", table)), ("partition",))
     (first,) = warehouse.history("bench", table, [name])
     objects = []
-    for sequence in range(2, MANY + 1):
-        fields = {field: getattr(first, field) for field in LedgerEntry.__dataclass_fields__}
-        fields |= {"sequence": sequence, "origin": sequence, "previous": first.batch_id}
-        fields |= {"parent": sequence - 1, "previous_origin": sequence - 1}
-        entry = LedgerEntry(**fields)
-        objects.append((layout.entry(name, sequence), entry.to_text().encode()))
+    for version in range(2, MANY + 1):
+        at = first.at + timedelta(microseconds=version)
+        header = EntryHeader(
+            version,
+            first.operation,
+            at,
+            first.producer,
+            first.reason,
+            commit_id(at, version),
+            partitions=1,
+            recent=(Mark(name, version - 1, first.batch_id),),
+            applied=version - 1,
+        )
+        entry = replace(
+            first,
+            sequence=version,
+            origin=version,
+            previous=first.batch_id,
+            parent=version - 1,
+            previous_origin=version - 1,
+        )
+        objects.append((layout.log_entry(version), entry_to_bytes(header, [entry])))
     warehouse.store.put_all_if_absent(objects)
     warehouse.repair("bench", table)
 
 
 def _widen(warehouse: sfx.Warehouse, table: str) -> None:
-    """Register thousands of partitions as commits do, but without data."""
-    ref = TableRef("bench", table)
-    pointers = [
-        PartitionInfo(
-            Partition((f"{number:05d}",)),
-            f"{warehouse.store.uri}/none",
-            1,
-            "20161101002256",
-            1,
-            1,
-            "",
-        )
+    """Commit thousands of partitions, but without data."""
+    there = Table.find(TableRef("bench", table), warehouse.store, warehouse.metastore)
+    ledger = Ledger(there)
+    changes = [
+        Change(f"{number:05d}", Operation.PUBLISH, "20161101002256", rows=1, bytes=1)
         for number in range(MANY)
     ]
-    warehouse.metastore.repoint(ref, pointers)
+    heads = ledger.heads([change.partition for change in changes])
+    commit(there, ledger, heads, lambda _: changes, Author(sfx.Producer()))

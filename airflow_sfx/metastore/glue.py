@@ -77,6 +77,8 @@ class GlueMetastore(Metastore):
         catalog: The AWS account that owns the catalog; None for that of the credentials.
     """
 
+    moves_together = False
+
     def __init__(
         self, client: Callable[[Timeouts], Any], location: str, catalog: str | None = None
     ) -> None:
