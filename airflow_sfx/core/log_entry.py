@@ -220,6 +220,13 @@ class StoredEntry:
         blocks = Blocks.open(fetch, _StoredChange, path)
         return None if blocks is None else cls(blocks, path)
 
+    @classmethod
+    def of(cls, data: bytes, path: str) -> StoredEntry:
+        """Return the entry of an object's content."""
+        found = cls.open(lambda start, stop: (memoryview(data)[start:stop], len(data)), path)
+        assert found is not None
+        return found
+
     def find(self, names: Collection[str]) -> dict[str, LedgerEntry]:
         """Return its changes of some partitions, by name."""
         return {name: self._entry(one) for name, one in self._blocks.find(names).items()}

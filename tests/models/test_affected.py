@@ -238,10 +238,12 @@ def test_models_are_found_by_the_names_in_the_index_alone(
     pin = saved(models, train)
     saved(models, bad, 0.2)
     seen: list[str] = []
-    for call in ("head", "get"):
+    for call in ("head", "get", "view_part"):
         original = getattr(LocalStore, call)
         monkeypatch.setattr(
-            LocalStore, call, lambda self, path, do=original: (seen.append(path), do(self, path))[1]
+            LocalStore,
+            call,
+            lambda self, path, *more, do=original: (seen.append(path), do(self, path, *more))[1],
         )
     assert [one.pin for one in models.affected(train)] == [pin]
     assert seen

@@ -141,7 +141,7 @@ class _ContentRecord(Record):
 
 def _refuse_table(registry: Registry, table: Table) -> None:
     """Raise an error if another table has the directory of a new model."""
-    if table.store.head(table.layout.log_entry(1)) is not None:
+    if Ledger(table).read(LATEST, 1) is not None:
         return
     if registry.data.metastore.get_table(table.ref) is not None:
         raise InvalidName(

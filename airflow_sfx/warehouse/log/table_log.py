@@ -131,12 +131,15 @@ class TableLog:
         path = self._layout.log_entry(header.version)
         data = entry_to_bytes(replace(header, nonce=uuid.uuid4().hex), entries)
         try:
-            return self._store.put_if_absent(path, data)
+            created = self._store.put_if_absent(path, data)
         except WarehouseUnavailable as error:
             # If our entry is there now, no other writer can replace it.
-            if self._store.get(path) == data:
-                return True
-            raise WarehouseUnavailable(f"{sentence(error)} {_MAY_STILL_ARRIVE}") from error
+            if self._store.get(path) != data:
+                raise WarehouseUnavailable(f"{sentence(error)} {_MAY_STILL_ARRIVE}") from error
+            created = True
+        if created:
+            self._entries[header.version] = StoredEntry.of(data, path)
+        return created
 
 
 @dataclass(frozen=True, slots=True)
