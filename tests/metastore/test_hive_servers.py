@@ -36,7 +36,7 @@ from airflow_sfx.metastore.hive.requests import server_errors
 from airflow_sfx.stack import hive_metastore, process, s3_server
 from airflow_sfx.stack.settings import settle
 from airflow_sfx.warehouse.connect import connect
-from airflow_sfx.warehouse.log import commit
+from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.faults.proxy import proxy
 from tests.metastore.hive_server import warehouse_on
@@ -274,7 +274,7 @@ def test_a_commit_asks_for_the_lock_while_it_writes_down_what_it_will_do(
     warehouse = warehouse_on(clean_address)
     store_change_and_roll_back(warehouse)
     seen: list[int] = []
-    original = commit._place
+    original = Ledger.create
 
     def placed(*arguments: Any) -> bool:
         give_up = time.monotonic() + 10
@@ -283,7 +283,7 @@ def test_a_commit_asks_for_the_lock_while_it_writes_down_what_it_will_do(
         seen.append(locks_shown(clean_address))
         return original(*arguments)
 
-    monkeypatch.setattr(commit, "_place", placed)
+    monkeypatch.setattr(Ledger, "create", placed)
     warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "servers", "items", ["20161031"])
     assert seen == [1]
     assert locks_shown(clean_address) == 0

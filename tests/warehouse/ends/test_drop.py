@@ -254,7 +254,7 @@ def test_a_drop_that_dies_is_completed_by_the_same_call(uri, step, monkeypatch) 
         raise KeyboardInterrupt
 
     where = {
-        "commit": "airflow_sfx.warehouse.log.commit._place",
+        "commit": "airflow_sfx.warehouse.log.ledger.Ledger.create",
         "repoint": "airflow_sfx.warehouse.log.commit.move_pointers",
         "begin": "airflow_sfx.warehouse.ends.drop.record_name",
     }

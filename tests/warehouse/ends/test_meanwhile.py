@@ -11,6 +11,7 @@ import pytest
 import airflow_sfx as sfx
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.log import commit, table_columns
+from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.builders import put
 
@@ -29,7 +30,8 @@ def columns(warehouse: Warehouse) -> list[str]:
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, act: Act, *, after: bool = False) -> None:
     """Let others act once before, or after, a step of the next commit."""
-    real, acted = getattr(commit, step), []
+    owner: Any = Ledger if step == "create" else commit
+    real, acted = getattr(owner, step), []
 
     def around(*given: Any) -> object:
         if acted:
@@ -42,7 +44,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, act: Act, *, after: bo
         act()
         return real(*given)
 
-    monkeypatch.setattr(commit, step, around)
+    monkeypatch.setattr(owner, step, around)
 
 
 def test_a_store_keeps_its_columns_beside_an_undo_of_the_batch_that_brought_them(
@@ -52,7 +54,7 @@ def test_a_store_keeps_its_columns_beside_an_undo_of_the_batch_that_brought_them
     store(warehouse, "b", n=1)
     store(warehouse, "b", n=1, note="x")
     with monkeypatch.context() as patch:
-        meanwhile(patch, "_place", lambda: warehouse.rollback("sales", "items", ["b"]))
+        meanwhile(patch, "create", lambda: warehouse.rollback("sales", "items", ["b"]))
         pin = store(warehouse, "a", n=2, note="y")
     assert columns(warehouse) == ["n", "note"]
     assert warehouse.verify(pin).rows == 1
@@ -67,7 +69,7 @@ def test_columns_that_a_dead_writer_left_behind_are_found_and_repaired(
     store(warehouse, "b", n=1, note="x")
     with monkeypatch.context() as patch:
         patch.setattr(table_columns, "cover_again", lambda *_: None)
-        meanwhile(patch, "_place", lambda: warehouse.rollback("sales", "items", ["b"]))
+        meanwhile(patch, "create", lambda: warehouse.rollback("sales", "items", ["b"]))
         pin = store(warehouse, "a", n=2, note="y")
     assert columns(warehouse) == ["n"]
     with pytest.raises(sfx.InconsistentBatch, match=r"lacks columns .*note.*`sfx repair"):
@@ -112,7 +114,7 @@ def test_a_change_of_a_column_that_lost_its_race_leaves_what_engines_can_read(
 ) -> None:
     store(warehouse, "a", n=1, note="x")
     with monkeypatch.context() as patch:
-        meanwhile(patch, "_place", lambda: store(warehouse, "a", n=2, note="y"))
+        meanwhile(patch, "create", lambda: store(warehouse, "a", n=2, note="y"))
         with pytest.raises(sfx.CommitConflict):
             if act == "drop":
                 warehouse.drop_column("sales", "items", "note")
@@ -122,7 +124,7 @@ def test_a_change_of_a_column_that_lost_its_race_leaves_what_engines_can_read(
     assert warehouse.repair("sales", "items") == []
 
 
-@pytest.mark.parametrize("step", ["_place", "move_pointers"])
+@pytest.mark.parametrize("step", ["create", "move_pointers"])
 def test_a_store_into_a_table_that_is_dropped_meanwhile_says_what_became_of_it(
     warehouse, monkeypatch, step
 ) -> None:
@@ -134,7 +136,7 @@ def test_a_store_into_a_table_that_is_dropped_meanwhile_says_what_became_of_it(
     assert warehouse.tables() == []
     batch = str(error.value.batch_id)
     restored = warehouse.rollback("sales", "items")
-    if step == "_place":  # it came after the drop
+    if step == "create":  # it came after the drop
         assert f"--to {batch}` restores it" in str(error.value)
         assert dict(warehouse.pin("sales", "items").entries).keys() == {"a"}
         warehouse.rollback("sales", "items", ["new"], to=batch)
@@ -148,7 +150,7 @@ def test_a_store_does_not_build_on_the_drop_of_its_table(warehouse, monkeypatch)
     put(warehouse, 1)
     before = warehouse.pin("sales", "items")
     with monkeypatch.context() as patch:
-        meanwhile(patch, "_place", lambda: warehouse.drop("sales", "items"))
+        meanwhile(patch, "create", lambda: warehouse.drop("sales", "items"))
         with pytest.raises(sfx.TableNotFound, match="was dropped"):
             put(warehouse, 2)
     assert warehouse.rollback("sales", "items") == before
@@ -156,7 +158,7 @@ def test_a_store_does_not_build_on_the_drop_of_its_table(warehouse, monkeypatch)
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["no new table", "a new table"])
-@pytest.mark.parametrize("step", ["_place", "move_pointers"])
+@pytest.mark.parametrize("step", ["create", "move_pointers"])
 def test_a_store_follows_its_table_to_a_new_name(warehouse, monkeypatch, step, again) -> None:
     put(warehouse, 1)
 

@@ -9,8 +9,8 @@ import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.checks import rows_between
-from airflow_sfx.warehouse.log import commit
 from airflow_sfx.warehouse.log.event_index import commit_event, events_of
+from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.night.report import Concern
 from airflow_sfx.warehouse.table.table import Table
 
@@ -33,7 +33,7 @@ def found(warehouse: sfx.Warehouse, **more: object) -> list[tuple[str, str, str 
 def earlier(warehouse: sfx.Warehouse, table: str, at: datetime, rows: int = 100) -> None:
     """Note a publish of an earlier night, as the index would have it."""
     opened = Table.find(sfx.TableRef("s", table), warehouse.store, warehouse.metastore)
-    path, content = commit_event(opened, "publish", at, [rows], "2016-11-02/234252.000005-9f")
+    path, content = commit_event(opened, "publish", at, [rows], "2016-11-02/234252.000005-9")
     warehouse.store.put_if_absent(path, content)
 
 
@@ -117,7 +117,7 @@ def test_what_a_writer_that_died_had_begun_is_not_listed(warehouse, monkeypatch)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as dying:
-        dying.setattr(commit, "_place", die)
+        dying.setattr(Ledger, "create", die)
         for action in (
             lambda: put(warehouse, 4, "i"),
             lambda: warehouse.rollback("s", "orders", ["a"]),

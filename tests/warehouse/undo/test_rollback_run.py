@@ -12,6 +12,7 @@ import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.warehouse.log import commit
+from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.undo.rollback_run import RunRollback
 
 RUN = {"dag_id": "nightly", "run_id": "r1"}
@@ -128,15 +129,15 @@ def test_what_a_run_changed_is_told_of_all_tables_that_can_be_read(
 
 
 def test_what_was_done_before_storage_failed_is_said(warehouse, before, monkeypatch) -> None:
-    place = commit._place
+    create = Ledger.create
 
-    def full(ledger, entries, veto):
-        if "/b/" in entries[0].location or ledger._layout.root.endswith("/b"):
+    def full(ledger, header, entries):
+        if ledger._table == "s.b":
             raise sfx.WarehouseUnavailable("the disk is full.")
-        return place(ledger, entries, veto)
+        return create(ledger, header, entries)
 
     with monkeypatch.context() as failing:
-        failing.setattr(commit, "_place", full)
+        failing.setattr(Ledger, "create", full)
         with pytest.raises(
             sfx.WarehouseUnavailable,
             match=r"is full\. Already rolled back: s\.a \(1 partition\)\.",
