@@ -15,15 +15,19 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.serde import Count, Record, decode, encode
 
 _RECORDS_A_BLOCK = 128
+_BYTES_A_BLOCK = 1 << 15
+"""A block ends with the record that exceeds one of these."""
 _FIRST_READ = 1 << 16
 """The bytes that are read first: the header and blocks of some hundred records."""
+_PART_READ_WHOLE = 4
+"""If a quarter of the blocks is wanted, all are read, in one request."""
 _CHECKSUM = b',"checksum":"'
 _END = b'"}\n'
 _DIGITS = 32
@@ -57,18 +61,30 @@ def to_blocks(header: Mapping[str, object], records: Iterable[Named]) -> bytes:
     Returns:
         The content of the object.
     """
-    ordered = sorted(records, key=lambda one: one.name)
     lines: list[bytes] = []
     index: list[tuple[str, int, int, str]] = []
     start = 0
-    for first in range(0, len(ordered), _RECORDS_A_BLOCK):
-        some = ordered[first : first + _RECORDS_A_BLOCK]
-        line = encode(some).encode()
-        index.append((some[0].name, start, len(line), _digest(line)))
+    for first, line in _lines(sorted(records, key=lambda one: one.name)):
+        index.append((first, start, len(line), _digest(line)))
         lines.append(line + b"\n")
         start += len(line) + 1
     body = encode({**header, "blocks": index}).encode()[:-1]
     return b"".join((body, _CHECKSUM, _digest(body).encode(), _END, *lines))
+
+
+def _lines(ordered: Iterable[Named]) -> Iterator[tuple[str, bytes]]:
+    """Yield the first name and the content of each block."""
+    first, size = "", 0
+    some: list[bytes] = []
+    for one in ordered:
+        first = first if some else one.name
+        some.append(encode(one).encode())
+        size += len(some[-1])
+        if len(some) >= _RECORDS_A_BLOCK or size >= _BYTES_A_BLOCK:
+            yield first, b"[%b]" % b",".join(some)
+            some, size = [], 0
+    if some:
+        yield first, b"[%b]" % b",".join(some)
 
 
 class Blocks(Generic[R]):
@@ -125,6 +141,8 @@ class Blocks(Generic[R]):
         firsts = [first for first, *_ in self._index]
         due = {place for name in names if (place := bisect_right(firsts, name) - 1) >= 0}
         wanted = set(names)
+        if len(due) > max(1, len(self._index) // _PART_READ_WHOLE):
+            self._read_rest()
         return {one.name: one for place in due for one in self._block(place) if one.name in wanted}
 
     def all(self) -> list[R]:

@@ -3,7 +3,8 @@
 ::
 
     sales.db/sold_items/20161031/20161102234252/part-00000.parquet       data
-    sales.db/sold_items/20161031/20161102234252/_manifest.json           manifest, written last
+    sales.db/sold_items/_sfx/batches/20161102234252/claim                whose batch ID it is
+    sales.db/sold_items/_sfx/batches/20161102234252/manifest             written after all files
     sales.db/sold_items/_sfx/log/00000000/0000000042.json                the table's 42nd version
     sales.db/sold_items/_sfx/checkpoints/0000000042.json                 who last changed what
 """
@@ -26,8 +27,8 @@ from airflow_sfx.core.validation import storable_text
 PartitionStyle = Literal["value", "hive"]
 """The names of partitions' directories: ``20161031``, or Hive's ``date=20161031``."""
 
-MANIFEST = "_manifest.json"
-CLAIM = "_claim.json"
+CLAIM = "claim"
+_MANIFEST = "manifest"
 FIGURES = "_figures.json"
 _OWN = "_sfx"
 EMPTY = f"{_OWN}/empty"
@@ -52,8 +53,8 @@ class TableLayout:
 
     Example:
         >>> layout = TableLayout("sales.db/sold_items", ("date",))
-        >>> layout.manifest("20161031", "20161102234252")
-        'sales.db/sold_items/20161031/20161102234252/_manifest.json'
+        >>> layout.manifest("20161102234252")
+        'sales.db/sold_items/_sfx/batches/20161102234252/manifest'
         >>> TableLayout("t", ("y", "c"), "hive").name(Partition(("2016", "US")))
         'y=2016/c=US'
     """
@@ -138,9 +139,28 @@ class TableLayout:
         """Return the directory of a batch of a partition."""
         return f"{self.partition_dir(name)}/{check_batch_id(batch_id)}"
 
-    def manifest(self, name: str, batch_id: str) -> str:
-        """Return the path of the manifest of a batch."""
-        return f"{self.batch_dir(name, batch_id)}/{MANIFEST}"
+    @property
+    def batches(self) -> str:
+        """The directory of the table's batch IDs."""
+        return f"{self.root}/{_OWN}/batches"
+
+    def call(self, batch_id: str) -> str:
+        """Return the directory of a batch ID, which the call that has the ID owns."""
+        return f"{self.batches}/{check_batch_id(batch_id)}"
+
+    def manifest(self, batch_id: str, generation: int = 1) -> str:
+        """Return the path of the manifest of the batches that a call wrote.
+
+        Args:
+            batch_id: The batches' ID.
+            generation: The first one, or a later one, without the batches that were deleted.
+
+        Example:
+            >>> TableLayout("t", ("date",)).manifest("20161102234252", 2)
+            't/_sfx/batches/20161102234252/manifest-000002'
+        """
+        suffix = f"-{generation:06d}" if generation > 1 else ""
+        return f"{self.call(batch_id)}/{_MANIFEST}{suffix}"
 
     def figures(self, name: str, batch_id: str) -> str:
         """Return the path of the figures that were counted of a batch, after it was written."""

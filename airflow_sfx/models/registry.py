@@ -289,7 +289,6 @@ class ModelRegistry(ModelExports, ModelQuestions):
         """
         from airflow_sfx.models.describe.card import check_parts
         from airflow_sfx.models.log.cards import state
-        from airflow_sfx.models.log.promotion import put_in_alias
         from airflow_sfx.models.model import load_artifact
 
         alias = alias_name(to)
@@ -307,7 +306,7 @@ class ModelRegistry(ModelExports, ModelQuestions):
         table = registry.table(pin.name)
         author = self._warehouse.connection.producer() if producer is None else producer
         state(table, pin, found.card, card or {}, alias, author, complete=complete)
-        made = put_in_alias(table, alias, pin.version)
+        made = table.pin({alias: pin.version})
         registry.models.publish(
             made, reason=reason, force=True, expected=condition, producer=author
         )

@@ -76,7 +76,7 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:
-        """Write an object below a claimed directory, and return its ETag.
+        """Write an object that no other caller writes, and return its ETag.
 
         Args:
             path: The object's path.
@@ -222,6 +222,17 @@ class ObjectStore(ABC):
     @abstractmethod
     def list_directories(self, directory: str) -> Sequence[str]:
         """Return the names of the directories directly below a directory, sorted."""
+
+    def directories_after(self, directory: str, name: str) -> Sequence[str]:
+        """Return the names of directories as `list_directories`, of those after a name.
+
+        A store may need less for few than for `list_directories`.
+
+        Args:
+            directory: The directory.
+            name: The name, to which no other one adds characters.
+        """
+        return [one for one in self.list_directories(directory) if one > name]
 
     @abstractmethod
     def names_after(self, directory: str, name: str) -> Sequence[str]:

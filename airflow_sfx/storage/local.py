@@ -69,17 +69,20 @@ class LocalStore(ObjectStore):
         )
 
     def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:
-        """Write a file below a directory that the caller has claimed, and return no ETag.
-
-        The content is durable on return. The directory's entry is durable once another file is
-        created in it, such as the manifest.
-        """
+        """Write a file that no other caller writes, and return no ETag."""
 
         def write() -> bool:
+            target, lasts = self._path(path), synced or not sync_file_system
+            parent = os.path.dirname(target)
+            made = _make_directory(parent)
             try:
-                _write(self._path(path), data, synced=synced or not sync_file_system)
+                _write(target, data, synced=lasts)
             except FileExistsError:
                 return False
+            except FileNotFoundError:  # retention has just removed the empty directory
+                return write()
+            if lasts:
+                self._sync_directory(parent, up=made)
             return True
 
         if not self._call("write", path, write):
@@ -211,7 +214,11 @@ class LocalStore(ObjectStore):
         """Create a hard link to a file, which never changes."""
 
         def link() -> None:
-            os.link(self._path(source), self._path(target))
+            there = self._path(target)
+            parent = os.path.dirname(there)
+            made = _make_directory(parent)
+            os.link(self._path(source), there)
+            self._sync_directory(parent, up=made)
 
         self._call("copy", source, link)
         return ""

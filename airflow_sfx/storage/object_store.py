@@ -256,6 +256,13 @@ class RemoteStore(ObjectStore):
         )
         return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in found["common_prefixes"])
 
+    def directories_after(self, directory: str, name: str) -> Sequence[str]:
+        """Return the names of later directories; see `ObjectStore.directories_after`."""
+        following = f"{directory}/{name}{chr(ord('/') + 1)}"  # after all keys of the name itself
+        start = len(directory) + 1
+        found = {info.path[start:].partition("/")[0] for info in self._listed(directory, following)}
+        return sorted(found)
+
     def names_after(self, directory: str, name: str) -> Sequence[str]:
         """Return the names of objects in a directory; see `ObjectStore.names_after`."""
         after = f"{directory}/{name}" if name else None

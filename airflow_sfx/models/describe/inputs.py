@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from airflow_sfx.core.call_manifest import manifest_digest
 from airflow_sfx.core.errors import BatchNotFound
-from airflow_sfx.core.paths import MANIFEST
+from airflow_sfx.core.paths import TableLayout
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.serde import Count, Record, compact, decode, decoding
 
@@ -25,7 +25,7 @@ class Input:
     Args:
         role: What they were for: ``train``, ``validate`` or ``test``.
         pin: The batches.
-        manifests: The SHA-256 of each batch's manifest, by partition.
+        manifests: The SHA-256 of what each batch's manifest says, by partition.
         rows: How many rows they have; 0 if unknown.
     """
 
@@ -56,26 +56,32 @@ def read_input(store: ObjectStore, role: str, pin: BatchPin, rows: int) -> Input
         BatchNotFound: A manifest does not exist.
     """
     from airflow_sfx.storage.concurrency import map_concurrently
+    from airflow_sfx.warehouse.table.manifests import open_call
 
-    root = pin.location.removeprefix(f"{store.uri}/")
+    layout = TableLayout(pin.location.removeprefix(f"{store.uri}/"), ())
 
-    def digest(entry: tuple[str, str]) -> str:
-        name, batch_id = entry
-        path = "/".join(filter(None, (root, name, batch_id, MANIFEST)))
-        data = store.get(path)
-        if data is None:
-            raise BatchNotFound(
-                f"{pin} has no manifest at {path}: train on batches that exist, as sfx.pin names"
-                " them",
-                table=str(pin.ref),
-                partition=name,
-                batch_id=batch_id,
-            )
-        return hashlib.sha256(data).hexdigest()
+    def digests(batch_id: str) -> dict[str, str]:
+        names = [name for name, one in pin.entries if one == batch_id]
+        call = open_call(store, layout, batch_id)
+        found = call.find(names) if call else {}
+        for name in names:
+            if name not in found:
+                raise BatchNotFound(
+                    f"{pin} has no manifest at {layout.manifest(batch_id)}: train on batches that"
+                    " exist, as sfx.pin names them",
+                    table=str(pin.ref),
+                    partition=name,
+                    batch_id=batch_id,
+                )
+        return {name: manifest_digest(found[name]) for name in names}
 
-    found = map_concurrently(digest, pin.entries, store.concurrency)
-    names = [name for name, _ in pin.entries]
-    return Input(role, pin, dict(zip(names, found, strict=True)), rows)
+    ids = sorted({batch_id for _, batch_id in pin.entries})
+    found = {
+        name: digest
+        for some in map_concurrently(digests, ids, store.concurrency)
+        for name, digest in some.items()
+    }
+    return Input(role, pin, {name: found[name] for name, _ in pin.entries}, rows)
 
 
 def to_json(inputs: Sequence[Input]) -> bytes:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
 from airflow_sfx.core.manifest import Manifest
-from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.models.log.listing import ModelVersion
 from airflow_sfx.models.log.saves import Save, SaveLog, with_records
 from airflow_sfx.models.pin import LATEST, ModelPin
@@ -72,28 +70,6 @@ def artifact_of(table: Table, pin: ModelPin) -> bytes:
             batch_id=pin.version,
         )
     return data
-
-
-def put_in_alias(table: Table, alias: str, version: str) -> BatchPin:
-    """Write the manifest that makes a version a batch of an alias; its artifact stays where it is.
-
-    Args:
-        table: The model's table.
-        alias: The alias.
-        version: The version.
-
-    Returns:
-        The pin to publish. Until then the manifest has no effect.
-    """
-    saved = table.manifest(LATEST, version)
-    location = table.batch_location(LATEST, version)
-    path = table.layout.manifest(alias, version)
-    if table.store.head(path) is None:
-        made = replace(
-            saved, partition=alias, location=location, created_at=datetime.now(UTC), replaced=None
-        )
-        table.store.put_if_absent(path, made.to_text().encode())  # another one's is as good
-    return table.pin({alias: version})
 
 
 def saves(

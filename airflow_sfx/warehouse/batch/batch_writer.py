@@ -1,7 +1,7 @@
-"""Write batches: claim directories, write files, and add manifests.
+"""Write batches: claim a batch ID, write files, and add the manifest.
 
-All batches of a call have the same batch ID. Files go below a directory that the call has claimed,
-so that no other writer uses it. The manifest comes last; a directory without one is unfinished.
+All batches of a call have the same batch ID, which the call has claimed, so that no other writer of
+the table uses it. The manifest of all of them comes last; a batch without one is unfinished.
 """
 
 from __future__ import annotations
@@ -17,19 +17,13 @@ from functools import partial
 from typing import Any
 
 from airflow_sfx.core.batch_id import next_batch_id
+from airflow_sfx.core.call_manifest import manifests_to_bytes
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.manifest import CheckResult, DataFile, Manifest
-from airflow_sfx.core.paths import CLAIM
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Column, TableFit
-from airflow_sfx.storage.concurrency import (
-    DEFAULT_CONCURRENCY,
-    MANY,
-    map_concurrently,
-    put_all,
-    run_both,
-)
+from airflow_sfx.storage.concurrency import MANY, map_concurrently, run_both
 from airflow_sfx.warehouse.batch.file_writer import EncodedFile, FileWriter, FoundFile
 from airflow_sfx.warehouse.log.drift import DriftWatch, Reconcile
 from airflow_sfx.warehouse.log.ledger import Ledger
@@ -112,23 +106,17 @@ class BatchWriter:
         return {name: draft.batch_id for name, draft in self._drafts.items()}
 
     def claim(self, names: Sequence[str]) -> None:
-        """Claim one batch ID for partitions: the next that is free in all of them.
+        """Give partitions the call's batch ID, or claim a greater one if they need it.
 
         Args:
-            names: The partitions' names, none of which has been claimed yet.
+            names: The partitions' names, none of which has an ID yet.
         """
         for name in names:
             self._table.metastore.check(self._table.layout.partition(name))
         self.heads.update(self.watch.begin(names))
-        newest = max(
-            [*(self.heads[name].newest for name in names), *self.batches.values()], default=""
-        )
-        mine = min(self.batches.values(), default=None)
-        batch_id = (
-            mine if mine and mine >= newest else next_batch_id(datetime.now(UTC), newest or None)
-        )
-        while not self._take(names, batch_id):
-            batch_id = next_batch_id(datetime.now(UTC), batch_id)
+        mine = max(self.batches.values(), default="")
+        newest = max((self.heads[name].newest for name in names), default="")
+        batch_id = mine if mine > newest else self._take(newest)
         self._drafts.update({name: _Draft(batch_id) for name in names})
 
     def write(
@@ -216,11 +204,11 @@ class BatchWriter:
                 self._has_orphan_files, list(self._drafts), self._table.store.concurrency
             )
         ):
-            self._move(max(self.batches.values()))
+            self._move(self._take(max(self.batches.values())))
 
     def _has_orphan_files(self, name: str) -> bool:
         draft = self._drafts[name]
-        known = {file.path for file in draft.files} | {CLAIM}
+        known = {file.path for file in draft.files}
         directory = self._table.layout.batch_dir(name, draft.batch_id)
         return any(
             info.path.rpartition("/")[2] not in known for info in self._table.store.list(directory)
@@ -290,7 +278,7 @@ class BatchWriter:
             self._manifest(name, draft, schema=schema, fit=fit, staged=staged, checks=checks)
             for name, draft in self._drafts.items()
         ]
-        self._put_manifests(manifests, synced=staged)
+        self._put_manifest(manifests)
         return manifests
 
     def rebase(self, manifests: Sequence[Manifest], heads: Mapping[str, Head]) -> list[Manifest]:
@@ -305,7 +293,7 @@ class BatchWriter:
             ones stay.
         """
         self.heads.update(heads)
-        self._move(max(head.newest for head in heads.values()))
+        self._move(self._take(max(head.newest for head in heads.values())))
         renewed = [
             replace(
                 manifest,
@@ -316,21 +304,18 @@ class BatchWriter:
             )
             for manifest in manifests
         ]
-        self._put_manifests(renewed, synced=False)
+        self._put_manifest(renewed)
         return renewed
 
     def _align(self) -> None:
-        """Give batches that a stream claimed one by one the same ID."""
-        if len(set(self.batches.values())) > 1:
-            self._move(max(self.batches.values()))
+        """Give batches whose partitions came one by one the same ID, the greatest of theirs."""
+        self._move(max(self.batches.values()))
 
-    def _move(self, newest: str) -> None:
-        old = self.batches
-        batch_id = next_batch_id(datetime.now(UTC), newest)
-        while not self._take(list(old), batch_id):
-            batch_id = next_batch_id(datetime.now(UTC), batch_id)
+    def _move(self, batch_id: str) -> None:
+        """Give all batches an ID that this call has claimed."""
+        old = {name: one for name, one in self.batches.items() if one != batch_id}
         layout, store = self._table.layout, self._table.store
-        sources = {name: self._own_directory(name, old[name]) for name in old}
+        sources = {name: self._own_directory(name, one) for name, one in old.items()}
 
         def move(item: tuple[str, DataFile]) -> DataFile:
             name, file = item
@@ -339,9 +324,10 @@ class BatchWriter:
                 return file  # it is not in the batch's own directory, and stays
             return replace(file, etag=store.copy(f"{source}/{file.path}", f"{target}/{file.path}"))
 
-        work = [(name, file) for name, draft in self._drafts.items() for file in draft.files]
+        work = [(name, file) for name in old for file in self._drafts[name].files]
         moved = iter(map_concurrently(move, work))
-        for name, draft in self._drafts.items():
+        for name in old:
+            draft = self._drafts[name]
             draft.batch_id, draft.files = batch_id, [next(moved) for _ in draft.files]
             if sources[name] is not None:
                 draft.location = ""
@@ -363,16 +349,16 @@ class BatchWriter:
             else None
         )
 
-    def _take(self, names: Sequence[str], batch_id: str) -> bool:
-        layout, store = self._table.layout, self._table.store
-        synced = len(names) < MANY  # many become durable with their files
-
-        def claim(name: str) -> bool:
-            return store.claim(layout.batch_dir(name, batch_id), self._token, synced=synced)
-
-        return all(
-            map_concurrently(claim, names, DEFAULT_CONCURRENCY if synced else store.concurrency)
-        )
+    def _take(self, newest: str) -> str:
+        """Claim a batch ID of the table that is greater than another one, and return it."""
+        store, layout = self._table.store, self._table.layout
+        batch_id = next_batch_id(datetime.now(UTC), newest or None)
+        while not store.claim(layout.call(batch_id), self._token):
+            # Many others may have claimed the seconds after this one.
+            taken = {batch_id, *store.directories_after(layout.batches, batch_id)}
+            while batch_id in taken:
+                batch_id = next_batch_id(datetime.now(UTC), batch_id)
+        return batch_id
 
     def _put(self, name: str, number: int, encoded: EncodedFile, *, synced: bool) -> DataFile:
         path = f"part-{number:05d}.parquet"
@@ -420,20 +406,20 @@ class BatchWriter:
             fit=fit,
         )
 
-    def _put_manifests(self, manifests: Sequence[Manifest], *, synced: bool) -> None:
-        """Write manifests; unless ``synced``, many become durable with their entries."""
-        layout, store = self._table.layout, self._table.store
-        objects = [
-            (layout.manifest(one.partition, one.batch_id), one.to_text().encode())
-            for one in manifests
-        ]
-        for manifest, held in zip(manifests, put_all(store, objects, synced=synced), strict=True):
-            if not held:
-                raise InconsistentBatch(
-                    f"{self._table.describe(manifest.partition)} has a manifest of the batch"
-                    f" {manifest.batch_id} already, which no other writer may have written: store"
-                    " again",
-                    table=str(self._table.ref),
-                    partition=manifest.partition,
-                    batch_id=manifest.batch_id,
-                )
+    def _put_manifest(self, manifests: Sequence[Manifest]) -> None:
+        """Write the manifest of the batches, once all of their files are durable."""
+        first, store = manifests[0], self._table.store
+        path, data = self._table.layout.manifest(first.batch_id), manifests_to_bytes(manifests)
+        written = (
+            store.put_all_if_absent([(path, data)])[0]
+            if len(manifests) >= MANY
+            else store.put_if_absent(path, data)
+        )
+        if not written:
+            raise InconsistentBatch(
+                f"{self._table.ref} has a manifest of the batch {first.batch_id} already, which no"
+                " other writer may have written: store again",
+                table=str(self._table.ref),
+                partition=first.partition,
+                batch_id=first.batch_id,
+            )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from airflow_sfx.core.batch_id import is_batch_id
-from airflow_sfx.core.paths import CLAIM, MANIFEST
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import Progress, map_concurrently, with_progress
 from airflow_sfx.warehouse.integrity.columns import complete_columns
@@ -21,6 +20,7 @@ from airflow_sfx.warehouse.log.metastore_sync import (
     move_pointers,
 )
 from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.table.manifests import Item, find_manifests
 from airflow_sfx.warehouse.table.table import Table
 
 
@@ -65,10 +65,10 @@ def repair_table(table: Table, ledger: Ledger, progress: Progress | None = None)
     found += [_foreign(table, name, info, heads[name]) for name, info in foreign.items()]
     found += _outside(table, heads.values())
     found += _refused(table)
-    unfinished_of = with_progress(partial(_unfinished, table), len(names), progress)
-    found += [
-        unfinished for batch in map_concurrently(unfinished_of, names) for unfinished in batch
-    ]
+    batches_of = with_progress(partial(_directories, table), len(names), progress)
+    found += _unfinished(
+        table, [item for some in map_concurrently(batches_of, names) for item in some]
+    )
     return sorted(found, key=lambda repair: repair.partition)
 
 
@@ -120,41 +120,29 @@ def _refused(table: Table) -> list[Repair]:
     ]
 
 
-def _unfinished(table: Table, name: str) -> list[Repair]:
-    """Report batches with files and without a manifest.
+def _directories(table: Table, name: str) -> list[Item]:
+    """Return the batches of a partition that have a directory."""
+    there = table.store.list_directories(table.layout.partition_dir(name))
+    return [(name, one) for one in there if is_batch_id(one)]
 
-    A claimed directory without files is not reported.
-    """
-    directories = table.store.list_directories(table.layout.partition_dir(name))
-    batches = [batch for batch in directories if is_batch_id(batch)]
-    found = map_concurrently(
-        lambda batch: _is_unfinished(table, table.layout.batch_dir(name, batch)),
-        batches,
-        table.store.concurrency,
-    )
+
+def _unfinished(table: Table, items: Sequence[Item]) -> list[Repair]:
+    """Report batches with files and without a manifest."""
+    sealed = find_manifests(table, items)
     return [
         Repair(
             name,
             f"the batch {batch} has no manifest: its writer failed or is still running",
             "",
         )
-        for batch, unfinished in zip(batches, found, strict=True)
-        if unfinished
+        for name, batch in items
+        if (name, batch) not in sealed and has_files(table, table.layout.batch_dir(name, batch))
     ]
 
 
-def _is_unfinished(table: Table, directory: str) -> bool:
-    if table.store.head(f"{directory}/{MANIFEST}") is not None:
-        return False
-    return has_files(table, directory)
-
-
 def has_files(table: Table, directory: str) -> bool:
-    """Return whether a batch's directory has objects besides its claim."""
-    return any(
-        info.path.rpartition("/")[2] != CLAIM
-        for info in table.store.list(directory, unfinished=True)
-    )
+    """Return whether a directory of the table has objects, finished or not."""
+    return any(True for _ in table.store.list(directory, unfinished=True))
 
 
 @dataclass(frozen=True, slots=True)

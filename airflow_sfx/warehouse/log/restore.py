@@ -17,9 +17,9 @@ from airflow_sfx.frames.schema.codec import columns_in, schema_from_text
 from airflow_sfx.frames.schema.partition_values import kinds_of_keys
 from airflow_sfx.metastore.base import Metastore, TableInfo
 from airflow_sfx.storage.base import ObjectStore
-from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.table_log import TableLog
+from airflow_sfx.warehouse.table.manifests import open_call
 from airflow_sfx.warehouse.table.names import gone_error, layout_root, newest_record
 from airflow_sfx.warehouse.table.table import (
     STYLE_PARAMETER,
@@ -164,10 +164,10 @@ def _some_manifest(store: ObjectStore, bare: TableLayout) -> tuple[str, Manifest
     log = TableLog(store, bare, bare.root)
     for version in range(log.end(), 0, -1):
         for name, mark in log.entry(version).marks().items():
-            path = bare.manifest(name, mark.batch_id) if mark.batch_id else ""
-            data = store.get(path) if path else None
-            if data is not None:
-                return name, Manifest.from_text(data.decode(errors="replace"), path)
+            call = open_call(store, bare, mark.batch_id) if mark.batch_id else None
+            found = call.find([name]) if call else {}
+            if name in found:
+                return name, found[name]
     return None
 
 
@@ -176,8 +176,5 @@ def _current_manifests(table: Table) -> Sequence[Manifest]:
     ledger = Ledger(table)
     marks = ledger.marks().values()
     batches = sorted((mark.batch_id, mark.name) for mark in marks if mark.batch_id)
-    paths = [table.layout.manifest(name, batch_id) for batch_id, name in batches]
-    there = map_concurrently(table.store.head, paths, table.store.concurrency)
-    return table.manifests(
-        {name: batch_id for (batch_id, name), info in zip(batches, there, strict=True) if info}
-    )
+    there = table.sealed((name, batch_id) for batch_id, name in batches)
+    return table.manifests({name: one for one, name in batches if (name, one) in there})

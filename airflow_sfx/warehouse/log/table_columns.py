@@ -18,14 +18,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from airflow_sfx.core.errors import InconsistentBatch, SchemaMismatch, SfxError
+from airflow_sfx.core.errors import SchemaMismatch, SfxError
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.schema import OPEN, Column, Evolve
 from airflow_sfx.metastore.base import TableInfo, is_at
-from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.restore import batch_columns
+from airflow_sfx.warehouse.table.manifests import readable
 from airflow_sfx.warehouse.table.table import Table
 
 UNHELD = "sfx.columns_unheld"
@@ -432,12 +432,5 @@ def _current_batches(table: Table) -> list[tuple[str, str]]:
 
 def readable_manifests(table: Table, batches: Sequence[tuple[str, str]]) -> list[Manifest | None]:
     """Return manifests, None for those that do not exist or are damaged."""
-
-    def read(item: tuple[str, str]) -> Manifest | None:
-        data = table.store.get(table.layout.manifest(*item))
-        try:
-            return None if data is None else table.read_manifest(*item, data)
-        except InconsistentBatch:
-            return None
-
-    return map_concurrently(read, batches, table.store.concurrency)
+    found = readable(table, batches)
+    return [found.get(item) for item in batches]

@@ -8,13 +8,12 @@ from datetime import date
 from functools import cached_property
 from itertools import islice
 
-from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
 from airflow_sfx.core.ledger import LedgerEntry, Operation
 from airflow_sfx.core.manifest import Manifest
-from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.resolve import heads_to_read
 from airflow_sfx.warehouse.quality.band import day_of
+from airflow_sfx.warehouse.table.manifests import readable
 from airflow_sfx.warehouse.table.table import Table
 
 Batch = tuple[str, str]
@@ -156,12 +155,5 @@ def _line(entries: Iterable[LedgerEntry]) -> list[str]:
 
 def readable_manifests(table: Table, batches: Sequence[Batch]) -> list[Manifest]:
     """Return the manifests of batches, without those that expired or are damaged."""
-
-    def read(item: Batch) -> Manifest | None:
-        try:
-            return table.manifest(*item)
-        except (BatchNotFound, InconsistentBatch):
-            return None
-
-    found = map_concurrently(read, batches, table.store.concurrency)
-    return [manifest for manifest in found if manifest is not None]
+    found = readable(table, batches)
+    return [found[item] for item in batches if item in found]

@@ -6,13 +6,17 @@ Only this module deletes data; `vacuum` and `orphan_files` decide what.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import partial
 
+from airflow_sfx.core.call_manifest import CallManifest, manifests_to_bytes
 from airflow_sfx.core.errors import InconsistentBatch, WarehouseUnavailable
 from airflow_sfx.core.paths import CLAIM
 from airflow_sfx.warehouse.batch.data_files import link_out
 from airflow_sfx.warehouse.retention.ledger_verdicts import Item
+from airflow_sfx.warehouse.table.manifests import newest_generation
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import UNFINISHED_FOR
 
@@ -47,24 +51,50 @@ def unfinished(table: Table, now: datetime, *, dry_run: bool) -> tuple[str, ...]
         return ()
 
 
-def delete_claims(table: Table, claims: Sequence[Item]) -> None:
-    """Delete the claims of directories that have no other objects.
+def delete_claims(table: Table, claims: Sequence[str]) -> None:
+    """Delete the claims of batch IDs without a manifest and without files.
 
     Args:
         table: The table.
-        claims: Partition names and batch IDs that are too old for a running writer.
+        claims: Batch IDs that are too old for a running writer.
     """
-    for name, batch_id in claims:
-        table.store.delete([f"{table.layout.batch_dir(name, batch_id)}/{CLAIM}"])
+    for batch_id in claims:
+        _delete_claim(table, batch_id)
 
 
-def delete_batch(table: Table, name: str, batch_id: str, *, claimed: bool) -> None:
-    """Delete a batch, its manifest first.
+def _delete_claim(table: Table, batch_id: str) -> None:
+    table.store.delete([f"{table.layout.call(batch_id)}/{CLAIM}"])
 
-    An interrupted deletion leaves a batch that cannot be loaded, and the next vacuum deletes the
+
+def delete_batches(table: Table, items: Sequence[Item], *, claimed: Collection[Item]) -> None:
+    """Delete batches, and first what their manifests say of them.
+
+    An interrupted deletion leaves batches that cannot be loaded, and the next vacuum deletes the
     rest. An ID that is in no log stays ``claimed``: another writer could claim it again, and the
     tombstone would reject its batch.
+
+    Args:
+        table: The table.
+        items: Partition names and batch IDs.
+        claimed: Those whose IDs stay claimed.
     """
+    for name, batch_id in items:
+        _refuse_link_out(table, name, batch_id)
+    by_id: dict[str, set[str]] = defaultdict(set)
+    for name, batch_id in items:
+        by_id[batch_id].add(name)
+    kept = {batch_id for _, batch_id in claimed}
+    for batch_id, names in by_id.items():
+        is_left = _forget(table, batch_id, names)
+        for name in names:
+            directory = table.layout.batch_dir(name, batch_id)
+            there = [info.path for info in table.store.list(directory, unfinished=True)]
+            table.store.delete(there)
+        if not is_left and batch_id not in kept:
+            _delete_claim(table, batch_id)
+
+
+def _refuse_link_out(table: Table, name: str, batch_id: str) -> None:
     directory = table.layout.batch_dir(name, batch_id)
     if linked := link_out(table.store, table.layout.root, directory):
         raise InconsistentBatch(
@@ -74,6 +104,29 @@ def delete_batch(table: Table, name: str, batch_id: str, *, claimed: bool) -> No
             partition=name,
             batch_id=batch_id,
         )
-    table.store.delete([table.layout.manifest(name, batch_id)])
-    there = [info.path for info in table.store.list(directory, unfinished=True)]
-    table.store.delete([path for path in there if not (claimed and path.endswith(f"/{CLAIM}"))])
+
+
+def _forget(table: Table, batch_id: str, names: Collection[str]) -> bool:
+    """Leave batches out of their call's manifest, and return whether it has others.
+
+    The manifests of the others become the next generation before the earlier one is deleted. Two
+    processes that do this create generations one after the other.
+    """
+    store, layout = table.store, table.layout
+    while generation := newest_generation(store, layout, batch_id):
+        path = layout.manifest(batch_id, generation)
+        call = CallManifest.open(partial(store.view_part, path), path)
+        if call is None:
+            continue  # another process has written the next one
+        known = call.all()
+        left = [one for one in known if one.partition not in names]
+        if left and len(left) < len(known):
+            generation += 1
+            path = layout.manifest(batch_id, generation)
+            if not store.put_if_absent(path, manifests_to_bytes(left)):
+                continue
+        last = generation if left else generation + 1
+        store.delete([layout.manifest(batch_id, one) for one in range(1, last)])
+        if left:
+            return True
+    return False

@@ -39,6 +39,7 @@ from airflow_sfx.warehouse.retention.vacuum import (
     vacuum,
 )
 from airflow_sfx.warehouse.table import tombstones
+from airflow_sfx.warehouse.table.manifests import find_manifests
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import Replacement, Tombstone
 from airflow_sfx.warehouse.write.discard import discard
@@ -295,13 +296,9 @@ def _staged(
     pins = (*found.waiting, *found.overtaken, *found.discarded)
     items = [item for pin in pins for item in pin.entries]
     known = verdicts(table, ledger, items)
-
-    def is_deleted(item: tuple[str, str]) -> bool:
-        return item in noted and table.store.head(table.layout.manifest(*item)) is None
-
-    left = [
-        item for item in items if item[1] not in known[item[0]].retired and not is_deleted(item)
-    ]
+    suspected = [item for item in items if item in noted]
+    deleted = set(suspected).difference(find_manifests(table, suspected))
+    left = [item for item in items if item[1] not in known[item[0]].retired and item not in deleted]
     return left, {item for pin in found.discarded for item in pin.entries}.intersection(left)
 
 

@@ -21,6 +21,7 @@ from airflow_sfx.warehouse.retention.deletion import delete_claims, unfinished
 from airflow_sfx.warehouse.retention.ledger_verdicts import Item
 from airflow_sfx.warehouse.retention.vacuum import confirm
 from airflow_sfx.warehouse.table import tombstones
+from airflow_sfx.warehouse.table.manifests import open_call
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import UNFINISHED_FOR, Tombstone
 
@@ -30,13 +31,13 @@ class OrphanFiles:
     """Files that no log entry names.
 
     Args:
-        batches: The directories of batches with files.
-        claims: The directories with a claim only.
+        batches: Batches with files, or with a manifest.
+        claims: The batch IDs that a call claimed, of which there is nothing else.
         unfinished: Objects that writers began and did not finish, too old for a running writer.
     """
 
     batches: tuple[Item, ...] = ()
-    claims: tuple[Item, ...] = ()
+    claims: tuple[str, ...] = ()
     unfinished: tuple[str, ...] = ()
 
 
@@ -53,24 +54,30 @@ def find_orphan_files(table: Table, mentioned: Collection[Item], now: datetime) 
     """
     layout, store = table.layout, table.store
 
-    def of_partition(name: str) -> list[tuple[Item, bool]]:
+    def of_partition(name: str) -> list[Item]:
         there = [
             one for one in store.list_directories(layout.partition_dir(name)) if is_batch_id(one)
         ]
         unknown = [one for one in there if (name, one) not in mentioned]
-        return [((name, one), has_files(table, layout.batch_dir(name, one))) for one in unknown]
+        return [(name, one) for one in unknown if has_files(table, layout.batch_dir(name, one))]
 
     names = sorted({*_partition_names(table), *(name for name, _ in mentioned)})
-    found = [
-        one for some in map_concurrently(of_partition, names, store.concurrency) for one in some
-    ]
+    parts = map_concurrently(of_partition, names, store.concurrency)
+    found = dict.fromkeys(item for some in parts for item in some)
+    known = {batch_id for _, batch_id in mentioned}
+    claims = []
+    for batch_id in store.list_directories(layout.batches):
+        if not is_batch_id(batch_id) or batch_id in known:
+            continue
+        call = open_call(store, layout, batch_id)
+        if call is not None:  # of files elsewhere, too
+            found |= dict.fromkeys((one.partition, batch_id) for one in call.all())
+        elif moment_of(batch_id) < now - UNFINISHED_FOR:
+            claims.append(batch_id)
+    filled = {batch_id for _, batch_id in found}
     return OrphanFiles(
-        tuple(item for item, is_filled in found if is_filled),
-        tuple(
-            item
-            for item, is_filled in found
-            if not is_filled and moment_of(item[1]) < now - UNFINISHED_FOR
-        ),
+        tuple(sorted(found)),
+        tuple(one for one in claims if one not in filled),
         unfinished(table, now, dry_run=True),
     )
 

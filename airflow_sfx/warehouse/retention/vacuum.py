@@ -22,9 +22,10 @@ from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import known_names, pointed_at
 from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.pins.holds import holding
-from airflow_sfx.warehouse.retention.deletion import delete_batch
+from airflow_sfx.warehouse.retention.deletion import delete_batches
 from airflow_sfx.warehouse.retention.ledger_verdicts import Item, Verdict, verdicts
 from airflow_sfx.warehouse.table import tombstones
+from airflow_sfx.warehouse.table.manifests import find_manifests
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import UNFINISHED_FOR, Batches, Replacement, Tombstone
 
@@ -339,8 +340,9 @@ def vacuum(
         outcomes = {item: judge.outcome(tombstone, item, unused.get(item)) for item in items}
         for item, outcome in outcomes.items():
             found[outcome].append(item)
-            if outcome is _Outcome.DELETE and not dry_run:
-                delete_batch(table, *item, claimed=item in unused)
+        if not dry_run:
+            due = [item for item, outcome in outcomes.items() if outcome is _Outcome.DELETE]
+            delete_batches(table, due, claimed=[item for item in due if item in unused])
         if (
             not dry_run
             and tombstone.retired is not None
@@ -402,10 +404,7 @@ class _Judge:
             return _Outcome.WAIT if item in self.held and not despite_pins else _Outcome.DELETE
         if batch_id in verdict.named or item in self.held or item in self.staged:
             return _Outcome.IGNORE
-        in_vain = (
-            old in verdict.retired
-            and self.table.store.head(self.table.layout.manifest(*item)) is not None
-        )
+        in_vain = old in verdict.retired and bool(find_manifests(self.table, [item]))
         return (
             _Outcome.DELETE if in_vain or verdict.is_orphan(batch_id, self.now) else _Outcome.WAIT
         )

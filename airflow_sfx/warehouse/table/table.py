@@ -5,17 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from airflow_sfx.core.errors import (
-    BatchNotFound,
     ForeignChange,
     InconsistentBatch,
     InvalidName,
     PartitionNotFound,
-    SfxError,
     TableNotFound,
 )
 from airflow_sfx.core.io.locations import is_below
@@ -23,15 +20,13 @@ from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.partition import Partition, other_spellings, partitions_of
 from airflow_sfx.core.paths import PartitionStyle, TableLayout
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.core.table import TableRef
+from airflow_sfx.core.table import MODELS, TableRef
 from airflow_sfx.metastore.base import Metastore, PartitionInfo, TableInfo, refuse_other_table
 from airflow_sfx.storage.base import ObjectStore
-from airflow_sfx.storage.concurrency import map_concurrently
-from airflow_sfx.storage.consistency import wait_until_visible
 from airflow_sfx.warehouse.table.absent import AbsentMetastore
+from airflow_sfx.warehouse.table.manifests import Expected, expect, find_manifests, read_manifests
 from airflow_sfx.warehouse.table.names import dropped_record, gone_error, newest_record
 from airflow_sfx.warehouse.table.not_found import table_not_found
-from airflow_sfx.warehouse.table.tombstones import retirement_of
 
 STYLE_PARAMETER = "sfx.partition_style"
 _ADOPTED_FROM = "sfx.adopted_from."
@@ -135,9 +130,7 @@ class Table:
     store: ObjectStore
     metastore: Metastore
     layout: TableLayout
-    _expected: dict[tuple[str, str], Future[Manifest]] = field(
-        default_factory=dict, init=False, compare=False, repr=False
-    )
+    _expected: Expected = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @classmethod
     def find(cls, ref: TableRef, store: ObjectStore, metastore: Metastore) -> Table:
@@ -209,9 +202,18 @@ class Table:
         return isinstance(self.metastore, AbsentMetastore)
 
     @property
+    def is_model(self) -> bool:
+        """Whether this is a model, of which a version is the same batch in all aliases."""
+        return self.ref.database == MODELS and not self.metastore.for_engines
+
+    @property
     def ref(self) -> TableRef:
         """The table's name."""
         return self.info.ref
+
+    def is_or_was(self, ref: TableRef) -> bool:
+        """Return whether this is the table's name, or one that it had before."""
+        return ref == self.ref or str(ref) in former_names(self.info)
 
     @property
     def location(self) -> str:
@@ -347,86 +349,28 @@ class Table:
 
     def expect(self, batches: Collection[tuple[str, str]]) -> None:
         """Start to read manifests that are likely needed next, which saves a round trip."""
-        if self.store.concurrency == 1 or not batches:
-            return
-        pool = ThreadPoolExecutor(
-            min(len(batches), self.store.concurrency), thread_name_prefix="sfx-manifest"
-        )
-        self._expected.update({item: pool.submit(self._read_manifest, *item) for item in batches})
-        pool.shutdown(wait=False)
+        self._expected.update(expect(self, batches))
 
     def manifest(self, name: str, batch_id: str) -> Manifest:
         """Return a batch's manifest.
 
         Raises:
             BatchNotFound: The partition does not have the batch.
-            InconsistentBatch: The manifest is missing, altered or of another batch.
+            InconsistentBatch: The manifest is missing, altered or of another table.
         """
-        expected = self._expected.pop((name, batch_id), None)
-        return expected.result() if expected else self._read_manifest(name, batch_id)
+        return read_manifests(self, [(name, batch_id)], self._expected)[0]
 
-    def _read_manifest(self, name: str, batch_id: str) -> Manifest:
-        path = self.layout.manifest(name, batch_id)
-        data = wait_until_visible(self.store, lambda: self.store.get(path))
-        if data is None:
-            raise self._no_manifest(name, batch_id, path)
-        return self.read_manifest(name, batch_id, data)
+    def manifests(self, batches: Mapping[str, str]) -> list[Manifest]:
+        """Return the manifests of several partitions' batches, in their order."""
+        return read_manifests(self, list(batches.items()), self._expected)
 
-    def read_manifest(self, name: str, batch_id: str, data: bytes) -> Manifest:
-        """Decode a batch's manifest from its object's content; see `manifest`."""
-        path = self.layout.manifest(name, batch_id)
-        try:
-            manifest = Manifest.from_text(data.decode(errors="replace"), path)
-        except InconsistentBatch as error:
-            error.table, error.partition, error.batch_id = str(self.ref), name, batch_id
-            raise
-        named = manifest.ref == self.ref or str(manifest.ref) in former_names(self.info)
-        if not named or (manifest.partition, manifest.batch_id) != (name, batch_id):
-            raise InconsistentBatch(
-                f"{path} is the manifest of {manifest.ref} {manifest.partition}"
-                f" {manifest.batch_id}: it was moved or copied",
-                table=str(self.ref),
-                partition=name,
-                batch_id=batch_id,
-            )
-        if not self.may_read(manifest.location):
-            raise self.outside(name, batch_id, manifest.location)
-        return manifest
+    def sealed(self, batches: Iterable[tuple[str, str]]) -> Collection[tuple[str, str]]:
+        """Return those of the batches that have a manifest."""
+        return find_manifests(self, batches).keys()
 
     def require(self, batches: Iterable[tuple[str, str]]) -> None:
-        """Raise the errors of `manifest` for batches without one, without reading any."""
-
-        def check(item: tuple[str, str]) -> None:
-            path = self.layout.manifest(*item)
-            if wait_until_visible(self.store, lambda: self.store.head(path)) is None:
-                raise self._no_manifest(*item, path)
-
-        map_concurrently(check, batches, self.store.concurrency)
-
-    def _no_manifest(self, name: str, batch_id: str, path: str) -> SfxError:
-        known = self.store.list_directories(self.layout.partition_dir(name))
-        facts = {"table": str(self.ref), "partition": name, "batch_id": batch_id}
-        if retirement := retirement_of(self, name, batch_id):
-            return retirement
-        if batch_id not in known:
-            return BatchNotFound(
-                f"{self.describe(name)} has no batch {batch_id}: `sfx history {self.ref} {name}`"
-                " lists those that it had",
-                **facts,
-            )
-        return InconsistentBatch(
-            f"the batch {batch_id} of {self.describe(name)} has no manifest at"
-            f" {self.store.uri}/{path}: it was never completed, or the object was removed; load"
-            " another batch, or restore the object",
-            problems=("no manifest",),
-            **facts,
-        )
-
-    def manifests(self, batches: dict[str, str]) -> list[Manifest]:
-        """Return the manifests of several partitions' batches, in their order."""
-        return map_concurrently(
-            lambda item: self.manifest(*item), batches.items(), self.store.concurrency
-        )
+        """Raise the errors of `manifest` for batches that have none."""
+        read_manifests(self, list(batches), {})
 
     def describe(self, name: str) -> str:
         """Return a partition's description: ``sales.sold_items partition 20161031``."""

@@ -246,10 +246,9 @@ def refuse_retired(
         if tombstone := _naming(seen.active, name, batch_id):
             raise retired_error(table, tombstone, name, batch_id)
     if seen.some_done:
-        paths = [table.layout.manifest(name, batch_id) for name, batch_id in wanted]
-        there = map_concurrently(table.store.head, paths, table.store.concurrency)
-        for (name, batch_id), info in zip(wanted, there, strict=True):
-            if info is None and (error := retirement_of(table, name, batch_id)):
+        there = table.sealed(wanted)
+        for name, batch_id in wanted:
+            if (name, batch_id) not in there and (error := retirement_of(table, name, batch_id)):
                 raise error
 
 

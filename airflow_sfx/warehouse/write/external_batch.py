@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -20,6 +21,7 @@ from airflow_sfx.warehouse.external.add_files import inspect_places, refuse_key_
 from airflow_sfx.warehouse.external.reconcile import reconcile
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.table.manifests import find_manifests
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.write.publish import publish_pin
 from airflow_sfx.warehouse.write.store import check_failed, conclude, failures
@@ -77,6 +79,9 @@ class ExternalBatch:
         )
         self._name = table.layout.name(self._partition)
         self._batches.claim([self._name])
+        own = table.store.local_path(table.layout.batch_dir(self._name, self.batch_id))
+        if own is not None:  # other programs may not create parents
+            os.makedirs(own, exist_ok=True)
         self._table = table
         self._tried = False
 
@@ -117,9 +122,8 @@ class ExternalBatch:
 
     def _sealed(self) -> Manifest | None:
         """Return the batch's manifest if a `close` that failed later has written it."""
-        path = self._table.layout.manifest(self._name, self.batch_id)
-        data = self._table.store.get(path)
-        return None if data is None else self._table.read_manifest(self._name, self.batch_id, data)
+        item = (self._name, self.batch_id)
+        return find_manifests(self._table, [item]).get(item)
 
     def _conclude(self, sealed: Manifest, *, publish: bool, evolve: Evolve) -> BatchPin:
         """Do what is left to do for a sealed batch."""
