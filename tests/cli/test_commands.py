@@ -605,7 +605,7 @@ def test_erase_deletes_what_a_dead_writer_began_though_no_row_is_to_be_erased(
     command, warehouse
 ) -> None:
     table = warehouse.overview("sales", "sold_items").table
-    begun = f"{table.layout.batch_dir(DAY, '20160101000000')}/_manifest.json#{'0a' * 16}"
+    begun = f"{table.layout.batch_dir(DAY, '20160101000000')}/part-00000.parquet#{'0a' * 16}"
     place = Path(warehouse.store.uri.removeprefix("file://")) / begun
     place.parent.mkdir(parents=True)
     place.write_text("Ada")

@@ -1,8 +1,7 @@
-"""Pins, manifests and ledger entries: written and read back the same, and every edit noticed."""
+"""Pins, manifests and log entries: written and read back the same, and every edit noticed."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from dataclasses import FrozenInstanceError, replace
@@ -10,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from airflow_sfx.core.blocks import to_blocks
+from airflow_sfx.core.call_manifest import CallManifest, manifest_digest, manifests_to_bytes
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName, StaleAttempt
 from airflow_sfx.core.ledger import (
     REMEMBERED_ATTEMPTS,
@@ -126,48 +127,75 @@ def test_a_pin_of_a_version_that_is_not_known_is_refused(version: object) -> Non
         BatchPin.from_json(text)
 
 
-def test_a_manifest_survives_its_text() -> None:
-    assert Manifest.from_text(MANIFEST.to_text(), "m") == MANIFEST
+def opened(data: bytes) -> CallManifest:
+    found = CallManifest.open(lambda start, stop: (memoryview(data)[start:stop], len(data)), "m")
+    assert found is not None
+    return found
+
+
+def test_the_manifests_of_a_call_are_read_as_they_were_written() -> None:
+    check = CheckResult("rows", passed=False, detail="none", severity="warn")
+    other = replace(
+        MANIFEST,
+        partition="",
+        files=(),
+        statistics={},
+        replaced="20161101002255",
+        location="s3://b/x",
+        checks=(*MANIFEST.checks, check),
+    )
+    data = manifests_to_bytes([MANIFEST, other])
+    assert opened(data).all() == [other, MANIFEST]
+    assert opened(data).find([MANIFEST.partition, "no"]) == {MANIFEST.partition: MANIFEST}
     assert (MANIFEST.rows, MANIFEST.bytes) == (5, 15)
 
 
+def test_a_digest_is_that_of_the_batch_whatever_else_the_call_wrote() -> None:
+    (again,) = opened(manifests_to_bytes([MANIFEST])).all()
+    assert manifest_digest(again) == manifest_digest(MANIFEST)
+    assert manifest_digest(replace(MANIFEST, replaced=None)) != manifest_digest(
+        replace(MANIFEST, replaced="20161101002255")
+    )
+
+
 def test_every_edit_and_every_truncation_of_a_manifest_is_noticed() -> None:
-    text = MANIFEST.to_text()
-    for position in range(len(text)):
-        changed = chr(ord(text[position]) ^ 1)
+    data = manifests_to_bytes([MANIFEST])
+    for position in range(len(data) - 1):
+        changed = bytes([data[position] ^ 1])
         with pytest.raises(InconsistentBatch):
-            Manifest.from_text(text[:position] + changed + text[position + 1 :], "m")
+            opened(data[:position] + changed + data[position + 1 :]).all()
         with pytest.raises(InconsistentBatch):
-            Manifest.from_text(text[:position], "m")
+            opened(data[:position]).all()
 
 
-def resealed(**members: object) -> str:
-    data = {**json.loads(MANIFEST.to_text()), **members}
-    del data["checksum"]
-    body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))[:-1]
-    return f'{body},"checksum":"{hashlib.sha256(body.encode()).hexdigest()}"}}'
+def resealed(**members: object) -> bytes:
+    """Return the manifest with other members in the header, whose checksum fits."""
+    header = json.loads(manifests_to_bytes([MANIFEST]).partition(b"\n")[0])
+    records = opened(manifests_to_bytes([MANIFEST]))._blocks.all()
+    left = {name: one for name, one in header.items() if name not in ("blocks", "checksum")}
+    return to_blocks({**left, **members}, records)
 
 
 def test_members_of_a_later_version_are_left_out_and_a_later_format_is_refused() -> None:
-    assert Manifest.from_text(resealed(mood="good"), "m") == MANIFEST
+    assert opened(resealed(mood="good")).all() == [MANIFEST]
     with pytest.raises(InconsistentBatch, match="later airflow_sfx"):
-        Manifest.from_text(resealed(format_version=2), "m")
+        opened(resealed(format=2))
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x"])
 def test_a_file_outside_of_the_batch_is_refused(path: str) -> None:
-    files = [{"path": path, "size": 1, "rows": 1, "sha256": "", "etag": ""}]
+    data = manifests_to_bytes([replace(MANIFEST, files=(DataFile(path, 1, 1, "", ""),))])
     with pytest.raises(InconsistentBatch, match="not below"):
-        Manifest.from_text(resealed(files=files), "m")
+        opened(data).all()
 
 
 @pytest.mark.parametrize(
     "members",
-    [{"rows": 1, "files": "x"}, {"batch_id": "x"}, {"created_at": "now"}, {"schema": None}],
+    [{"partitions": "x"}, {"batch_id": "x"}, {"created_at": "now"}, {"schema": None}],
 )
 def test_members_of_another_kind_are_refused(members: dict[str, object]) -> None:
     with pytest.raises(InconsistentBatch):
-        Manifest.from_text(resealed(**members), "m")
+        opened(resealed(**members))
 
 
 def follow(head: LedgerEntry | None, batch: str | None, **options: object) -> LedgerEntry:

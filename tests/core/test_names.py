@@ -53,7 +53,7 @@ def test_a_partitions_name_is_reversible_in_both_layouts(values: list[str], styl
     name = layout.name(partition)
     assert layout.partition(name) == partition
     assert name.count("/") == len(values) - 1
-    assert ".." not in layout.manifest(name, "20161101002256").split("/")
+    assert ".." not in layout.batch_dir(name, "20161101002256").split("/")
 
 
 def test_hives_special_characters_are_encoded_as_hive_does() -> None:

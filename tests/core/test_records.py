@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 import airflow_sfx as sfx
+from airflow_sfx.core.call_manifest import manifests_to_bytes
 from airflow_sfx.core.ledger import LedgerEntry, Operation
 from airflow_sfx.core.log_entry import (
     EntryHeader,
@@ -185,7 +186,7 @@ def records(uri: str) -> dict[str, str]:
     hold = Hold("report", 2, PIN, AT, None, TASK, "why")
     released = replace(hold, until=FINE.replace(year=9999), reason="", released=True)
     return {
-        "manifest": MANIFEST.to_text(),
+        "manifest": manifests_to_bytes([MANIFEST, replace(MANIFEST, partition="b")]).decode(),
         "entry": entry_to_bytes(HEADER, [ENTRY, RETIRED, DISCARDED]).decode(),
         "checkpoint": checkpoint_to_bytes(3, HEADER.recent).decode(),
         "pin": PIN.to_json(),

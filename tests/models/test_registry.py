@@ -186,7 +186,7 @@ def test_verify_says_what_is_not_as_it_was_saved(models, warehouse, train, tmp_p
     pin = saved(models, train, 0.1)
     assert models.verify("delays").ok
     root = Path(warehouse.uri.removeprefix("embedded://"))
-    manifest = root / f"air.db/flights/20161031/{train.batch_id}/_manifest.json"
+    manifest = root / f"air.db/flights/_sfx/batches/{train.batch_id}/manifest"
     kept = manifest.read_bytes()
     manifest.unlink()
     report = models.verify(pin)

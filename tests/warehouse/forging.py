@@ -14,9 +14,9 @@ from typing import Any
 import obstore
 
 import airflow_sfx as sfx
+from airflow_sfx.core.call_manifest import CallManifest, manifests_to_bytes
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.log_entry import StoredEntry, entry_to_bytes
-from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 
@@ -37,9 +37,14 @@ def below_table(pin: sfx.BatchPin, path: str) -> str:
 def forge_manifest(warehouse: Warehouse, pin: sfx.BatchPin, **changes: Any) -> None:
     """Give a pin's only batch another manifest, whose checksum fits."""
     ((name, batch_id),) = pin.entries
-    path = below_table(pin, f"{name}/{batch_id}/_manifest.json".lstrip("/"))
-    known = Manifest.from_text((warehouse.store.get(path) or b"").decode(), path)
-    overwrite(warehouse, path, replace(known, **changes).to_text().encode())
+    path = below_table(pin, f"_sfx/batches/{batch_id}/manifest")
+    call = CallManifest.open(partial(warehouse.store.view_part, path), path)
+    assert call is not None
+    others = [one for one in call.all() if one.partition != name]
+    forged = replace(call.find([name])[name], **changes)
+    if forged.batch_id != batch_id or forged.ref != call.ref:
+        others = []  # they have this in common
+    overwrite(warehouse, path, manifests_to_bytes([forged, *others]))
 
 
 def forge_entry(

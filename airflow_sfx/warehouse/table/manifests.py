@@ -164,10 +164,11 @@ def _of_call(table: Table, batch_id: str, names: Sequence[str]) -> dict[str, Man
     """Return the manifests of some partitions' batches with an ID, as far as they exist."""
     store, layout = table.store, table.layout
     while True:
-        call = wait_until_visible(store, partial(open_call, store, layout, batch_id))
-        if call is None:
-            return {}
+        call = None
         try:
+            call = wait_until_visible(store, partial(open_call, store, layout, batch_id))
+            if call is None:
+                return {}
             if not table.is_or_was(call.ref):
                 raise InconsistentBatch(
                     f"{call.path} is the manifest of batches of {call.ref}: it was moved or copied"
@@ -175,7 +176,7 @@ def _of_call(table: Table, batch_id: str, names: Sequence[str]) -> dict[str, Man
             found = call.find(names)
             return {**_of_versions(table, call, names), **found} if table.is_model else found
         except InconsistentBatch as error:
-            if store.head(call.path) is None:
+            if call is not None and store.head(call.path) is None:
                 continue  # retention has just written the next generation
             error.table, error.partition, error.batch_id = str(table.ref), names[0], batch_id
             raise

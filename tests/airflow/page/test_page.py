@@ -165,9 +165,7 @@ def test_a_batch_that_is_damaged_can_be_left(story, as_user) -> None:
     good = story.store_dataframe(of("good", 9), "story", "damaged", partition_by=["day"])
     bad = story.store_dataframe(of("good", 2), "story", "damaged", partition_by=["day"])
     layout = story.overview("story", "damaged").table.layout
-    Path(story.uri.removeprefix("embedded://"), layout.manifest("good", bad.batch_id)).write_bytes(
-        b"{}"
-    )
+    Path(story.uri.removeprefix("embedded://"), layout.manifest(bad.batch_id)).write_bytes(b"{}")
     page = go(as_user("op"), "#/partition/story.damaged/good")
     page.get_by_role("button", name="Roll back to this…").click()
     dialog = page.get_by_role("dialog")

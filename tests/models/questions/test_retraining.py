@@ -110,7 +110,7 @@ def test_what_cannot_be_trained_again_is_refused(models, warehouse, train, train
 
 def test_a_batch_that_was_altered_is_refused(models, warehouse, train, trained, tmp_path) -> None:
     pin = trained(train, depth=2, seed=1)
-    (manifest,) = (tmp_path / "warehouse/air.db/flights").rglob("_manifest.json")
+    (manifest,) = (tmp_path / "warehouse/air.db/flights").rglob("manifest")
     manifest.write_bytes(manifest.read_bytes() + b" ")
     with pytest.raises(ModelRefused, match="altered"):
         models.reproduce(pin, trust=TRUST)

@@ -22,7 +22,7 @@ def test_a_warehouse_lies_in_the_directory_that_its_uri_names_and_its_own_uri_op
     first = warehouse.store_dataframe(frame, "sales", "items", [DAY])
     warehouse.store_dataframe(frame.head(1), "sales", "items", [DAY])
     assert [path.name for path in tmp_path.iterdir()] == [name]
-    assert (tmp_path / name / "sales.db/items" / DAY / first.batch_id / "_manifest.json").exists()
+    assert (tmp_path / name / "sales.db/items/_sfx/batches" / first.batch_id / "manifest").exists()
     again = connect(warehouse.uri)
     assert again.rollback("sales", "items", [DAY]) == first
     pd.testing.assert_frame_equal(again.load_dataframe(first), frame)

@@ -43,6 +43,12 @@ def batch_folder(warehouse: Warehouse, pin: sfx.BatchPin) -> Path:
     return Path(warehouse.store.local_path(f"sales.db/items/{DAY}/{pin.batch_id}") or "")
 
 
+def manifest_of(warehouse: Warehouse, pin: sfx.BatchPin) -> Path:
+    return Path(
+        warehouse.store.local_path(f"sales.db/items/_sfx/batches/{pin.batch_id}/manifest") or ""
+    )
+
+
 def data_file(warehouse: Warehouse, pin: sfx.BatchPin) -> Path:
     (path,) = batch_folder(warehouse, pin).glob("*.parquet")
     return path
@@ -124,10 +130,10 @@ def test_a_file_that_something_else_added_is_found_by_verify_and_not_read(
 
 
 def test_an_edited_manifest_is_refused(warehouse, two, frame) -> None:
-    path = batch_folder(warehouse, two[1]) / "_manifest.json"
+    path = manifest_of(warehouse, two[1])
     text = path.read_text()
-    assert '"rows":3' in text
-    path.write_text(text.replace('"rows":3', '"rows":4'))
+    assert '"staged":false' in text
+    path.write_text(text.replace('"staged":false', '"staged":true'))
     refuses_to_load_and_verify(warehouse, two[1], "checksum")
     older_is_unharmed_and_can_be_rolled_back_to(warehouse, two[0], frame)
 
@@ -135,7 +141,7 @@ def test_an_edited_manifest_is_refused(warehouse, two, frame) -> None:
 def test_a_missing_manifest_is_an_inconsistent_batch_and_an_unknown_batch_is_not_found(
     warehouse, two
 ) -> None:
-    (batch_folder(warehouse, two[1]) / "_manifest.json").unlink()
+    manifest_of(warehouse, two[1]).unlink()
     refuses_to_load_and_verify(warehouse, two[1], "no manifest")
     with pytest.raises(sfx.BatchNotFound, match="20010101000000"):
         warehouse.load_dataframe("sales", "items", [DAY], batch_id="20010101000000")
@@ -143,7 +149,7 @@ def test_a_missing_manifest_is_an_inconsistent_batch_and_an_unknown_batch_is_not
 
 def test_nobody_rolls_back_to_a_batch_that_cannot_be_read(warehouse, two) -> None:
     older, newer = two
-    (batch_folder(warehouse, older) / "_manifest.json").unlink()
+    manifest_of(warehouse, older).unlink()
     with pytest.raises(sfx.InconsistentBatch, match="has no manifest"):
         warehouse.rollback("sales", "items", [DAY])
     shutil.rmtree(batch_folder(warehouse, older))
@@ -153,8 +159,7 @@ def test_nobody_rolls_back_to_a_batch_that_cannot_be_read(warehouse, two) -> Non
 
 
 def test_a_manifest_that_was_copied_from_another_batch_is_refused(warehouse, two) -> None:
-    folders = [batch_folder(warehouse, pin) for pin in two]
-    shutil.copy(folders[0] / "_manifest.json", folders[1] / "_manifest.json")
+    shutil.copy(*(manifest_of(warehouse, pin) for pin in two))
     with pytest.raises(sfx.InconsistentBatch, match="moved or copied"):
         warehouse.load_dataframe("sales", "items", [DAY])
 
@@ -351,7 +356,6 @@ def test_a_file_that_cannot_be_written_whole_leaves_the_partition_as_it_was(
 def test_a_batch_with_files_and_no_manifest_is_recognised_as_unfinished(warehouse, two) -> None:
     unfinished = batch_folder(warehouse, two[1]).parent / "20990101000000"
     shutil.copytree(batch_folder(warehouse, two[0]), unfinished)
-    (unfinished / "_manifest.json").unlink()
     (repair,) = warehouse.repair("sales", "items")
     assert (repair.partition, repair.done) == (DAY, "")
     assert "20990101000000 has no manifest" in repair.found
@@ -416,7 +420,7 @@ def test_a_reader_who_may_not_change_the_metastore_reads_what_the_ledger_says(
     with metastore_for_readers_only(warehouse):
         with pytest.raises(
             sfx.WarehouseUnavailable,
-            match=r"is in the ledger, .* interrupted changes\. The next operation",
+            match=r"is in the log, .* interrupted changes\. The next operation",
         ):
             warehouse.rollback("sales", "items", [DAY])
         pd.testing.assert_frame_equal(warehouse.load_dataframe("sales", "items", [DAY]), frame)
@@ -453,7 +457,7 @@ def test_a_look_at_the_whole_table_sees_what_a_writer_left_in_the_ledger_alone(
     )
     with (
         metastore_for_readers_only(warehouse),
-        pytest.raises(sfx.WarehouseUnavailable, match="is in the ledger"),
+        pytest.raises(sfx.WarehouseUnavailable, match="is in the log"),
     ):
         warehouse.store_dataframe(
             pd.DataFrame({"day": ["b", "c"], "n": 2}), "sales", "days", partition_by=["day"]

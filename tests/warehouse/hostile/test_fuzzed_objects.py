@@ -13,7 +13,6 @@ import tempfile
 import zlib
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -24,10 +23,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import airflow_sfx as sfx
-from airflow_sfx.core.manifest import Manifest, _digest
+from airflow_sfx.core.blocks import _digest
 from airflow_sfx.frames.schema.codec import schema_from_text
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
+from tests.warehouse.forging import forge_manifest
 
 NONE = timedelta(0)
 NIGHT = sfx.Producer(dag_id="nightly", run_id="r1", task_id="load", try_number=1)
@@ -59,7 +59,7 @@ CALLS: dict[str, Callable[[Warehouse, sfx.BatchPin, sfx.BatchPin], object]] = {
     "erase": lambda w, old, new: w.erase("sales", "items", where="n = 1"),
 }
 KINDS = {
-    "manifest": "sales.db/items/*/*/_manifest.json",
+    "manifest": "sales.db/items/_sfx/batches/*/manifest",
     "entry": "sales.db/items/_sfx/log/*/*.json",
     "checkpoint": "sales.db/items/_sfx/checkpoints/*.json",
     "pin": "sales.db/items/_sfx/pins/*/*.json",
@@ -175,11 +175,33 @@ def _edited_text(draw: st.DrawFn, kind: str, content: bytes) -> bytes:
         place = draw(st.integers(0, len(lines) - 1))
         lines[place] = json.dumps(edited(json.loads(lines[place]), draw))
         return gzip.compress("\n".join(lines).encode(errors="surrogatepass"))
+    if kind in ("manifest", "entry", "checkpoint"):
+        header, *lines = content.decode().splitlines()
+        members = json.loads(header)
+        del members["blocks"], members["checksum"]
+        return _in_blocks(
+            edited([members, [one for line in lines for one in json.loads(line)]], draw)
+        )
     text = json.dumps(edited(json.loads(content), draw), separators=(",", ":"))
-    if kind == "manifest" and ',"checksum":"' in text:
-        body = text.rpartition(',"checksum":"')[0]
-        text = f'{body},"checksum":"{_digest(body)}"}}'
     return text.encode(errors="surrogatepass")
+
+
+def _in_blocks(data: Any) -> bytes:
+    """Return an object of blocks whose checksums fit, of any header and records."""
+    match data:
+        case [dict(members), records]:
+            pass
+        case _:
+            members, records = {}, data
+    match records:
+        case [[str(first), *_], *_]:
+            pass
+        case _:
+            first = ""
+    line = json.dumps(records).encode(errors="surrogatepass")
+    header = {**members, "blocks": [[first, 0, len(line), _digest(line)]]}
+    body = json.dumps(header, separators=(",", ":")).encode(errors="surrogatepass")[:-1]
+    return b'%b,"checksum":"%b"}\n%b\n' % (body, _digest(body).encode(), line)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -229,11 +251,9 @@ def test_a_damaged_table_hides_no_other_one(tmp_path) -> None:
 def test_what_is_packed_is_bounded_before_it_is_unpacked(tmp_path) -> None:
     warehouse = connect(f"embedded://{tmp_path}")
     pin = warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "items", ["a"])
-    path = tmp_path / f"sales.db/items/a/{pin.batch_id}/_manifest.json"
     bomb = zlib.compress(bytes(400 << 20), 9)
     assert len(bomb) < 500_000
-    known = Manifest.from_text(path.read_text(), "it")
-    path.write_text(replace(known, schema=f"z:{b64encode(bomb).decode()}").to_text())
+    forge_manifest(warehouse, pin, schema=f"z:{b64encode(bomb).decode()}")
     schema_from_text.cache_clear()
     with pytest.raises(sfx.InconsistentBatch, match="decompress to more than"):
         warehouse.load_dataframe(pin)

@@ -615,7 +615,7 @@ def test_directories_that_no_history_names_are_told(warehouse: Warehouse) -> Non
     pin = store(warehouse, DAYS[0], 1)
     layout = warehouse.overview("sales", "items").table.layout
     stray = layout.batch_dir(DAYS[0], "20161101002256")
-    assert warehouse.store.claim(stray, "token")
+    assert warehouse.store.claim(layout.call("20161101002256"), "token")
     warehouse.store.put(f"{stray}/part-00000", b"of a writer that died")
     report = warehouse.erase("sales", "items", where=WHERE)
     assert report.orphans == ((DAYS[0], "20161101002256"),)
@@ -633,7 +633,7 @@ def test_a_directory_that_somebody_may_still_be_writing_is_told_and_left(
     young = f"{moment_of(pins[0].batch_id) - timedelta(seconds=1):%Y%m%d%H%M%S}"
     later = f"{moment_of(pins[1].batch_id) + timedelta(days=400):%Y%m%d%H%M%S}"
     for batch_id in (young, later):
-        assert warehouse.store.claim(layout.batch_dir(DAYS[0], batch_id), "token")
+        assert warehouse.store.claim(layout.call(batch_id), "token")
         warehouse.store.put(
             f"{layout.batch_dir(DAYS[0], batch_id)}/part-00000", b"of a writer that lives"
         )

@@ -121,9 +121,9 @@ class TestFiles:
         return place
 
     PLACES = (
-        "sales.db/items/20161031/20160101000000/_manifest.json",
-        "sales.db/items/20161031/{current}/_manifest.json",
-        "sales.db/items/20990101/20160101000000/_manifest.json",
+        "sales.db/items/20161031/20160101000000/part-00000.parquet",
+        "sales.db/items/_sfx/batches/{current}/manifest",
+        "sales.db/items/20990101/20160101000000/part-00000.parquet",
         "sales.db/items/_sfx/log/00000000/0000000002.json",
         "sales.db/items/_sfx/staged/20160101000000-x.json",
         "_sfx/runs/nightly/r1/sales.items~x.json",
@@ -172,7 +172,7 @@ class TestFiles:
         """Killed between the two names of a manifest."""
         pin = store_all(warehouse)
         self.plant(
-            warehouse, f"sales.db/items/20161031/{pin.batches['20161031']}/_manifest.json", days=0
+            warehouse, f"sales.db/items/_sfx/batches/{pin.batches['20161031']}/manifest", days=0
         )
         warehouse.erase("sales", "items", where=f"client = '{NAME}'", grace=NONE, dry_run=False)
         assert holding(warehouse, NAME) == []
@@ -185,8 +185,8 @@ def test_a_partition_that_only_dead_writers_ever_knew_is_cleared_and_a_staged_on
     staged = warehouse.store_dataframe(
         persons(1).drop(columns="day"), "sales", "items", ["staged"], publish=False
     )
-    assert warehouse.store.claim("sales.db/items/20990101/20160101000000", "x")
-    assert warehouse.store.claim("sales.db/items/20990102/20160101000000", "x")
+    assert warehouse.store.claim("sales.db/items/_sfx/batches/20160101000000", "x")
+    assert warehouse.store.claim("sales.db/items/_sfx/batches/20160102000000", "x")
     warehouse.store.put("sales.db/items/20990101/20160101000000/part-00000.parquet", NAME.encode())
     assert days_later(warehouse, dry_run=True).orphans == (("20990101", "20160101000000"),)
     days_later(warehouse)
@@ -335,10 +335,9 @@ def test_nothing_is_left_of_hundreds_of_writers_that_were_killed_at_random(
     nurse.join(150)
     assert nurse.exitcode == 0
     names = [info.path for info in warehouse.store.list("", unfinished=True)]
-    batches = {path.rpartition("/")[0] for path in names if is_batch_id(path.split("/")[-2])}
-    assert any(f"{batch}/_manifest.json" not in names for batch in batches) or re.search(
-        "#", " ".join(names)
-    )
+    ids = {path.split("/")[-2] for path in names if is_batch_id(path.split("/")[-2])}
+    sealed = {path.split("/")[-2] for path in names if path.endswith("/manifest")}
+    assert ids - sealed or re.search("#", " ".join(names))
     check_nothing_is_left(warehouse)
 
 

@@ -193,7 +193,7 @@ def test_a_close_that_could_not_tell_the_metastore_is_done_again_without_doublin
         broken.setattr(
             type(warehouse.metastore), "moving", lambda *_, **__: contextlib.nullcontext(down)
         )
-        with pytest.raises(sfx.WarehouseUnavailable, match="is in the ledger"):
+        with pytest.raises(sfx.WarehouseUnavailable, match="is in the log"):
             batch.close()
     pin = batch.close()
     assert batch.close() == pin

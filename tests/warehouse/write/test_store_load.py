@@ -123,7 +123,7 @@ def test_hive_layout_names_directories_key_equals_value(tmp_path, frame) -> None
     pin = warehouse.store_dataframe(frame, "sales", "items", [DAY], partition_keys=["date"])
     assert list(pin.batches) == [f"date={DAY}"]
     assert (
-        tmp_path / "w/sales.db/items" / f"date={DAY}" / pin.batch_id / "_manifest.json"
+        tmp_path / "w/sales.db/items" / f"date={DAY}" / pin.batch_id / "part-00000.parquet"
     ).exists()
     pd.testing.assert_frame_equal(
         warehouse.load_dataframe(sfx.BatchPin.from_json(pin.to_json())), frame
