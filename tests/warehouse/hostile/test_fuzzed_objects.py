@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pandas as pd
 import pytest
@@ -26,6 +27,7 @@ import airflow_sfx as sfx
 from airflow_sfx.core.blocks import _digest
 from airflow_sfx.frames.schema.codec import schema_from_text
 from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.log import table_log
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.warehouse.forging import forge_manifest
 
@@ -88,7 +90,8 @@ def made() -> tuple[Warehouse, sfx.BatchPin, sfx.BatchPin]:
     store(frame.head(2), publish=False)
     warehouse.retain("sales", "items", keep_last=1, older_than=NONE, dry_run=False)
     for _ in range(4):
-        new = store(frame.assign(n=2), inputs=[old])
+        with patch.object(table_log, "_MOST_RECENT", len(DAYS)):
+            new = store(frame.assign(n=2), inputs=[old])
     warehouse.take(new, consumer="mart", run="r1")
     warehouse.store_dataframe(frame, "sales", "others", partition_by=["day"])
     assert all(objects(warehouse, kind) for kind in KINDS)
