@@ -173,7 +173,7 @@ def test_an_audit_of_named_tables_tells_of_those_that_can_be_told(command, wareh
         "sales.nothing": 0,
         TABLE: 2,
     }
-    assert "is not JSON" in told["sales.bad"]["unreadable"]
+    assert "does not match its checksum" in told["sales.bad"]["unreadable"]
     assert "there is no table" in told["sales.nothing"]["unreadable"]
     assert not told[TABLE]["unreadable"]
     for table in ("bad", "nothing"):

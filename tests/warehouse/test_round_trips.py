@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 
+import airflow_sfx as sfx
 from airflow_sfx.metastore.hive import reader as hive
 from airflow_sfx.metastore.hive.client import HiveClients
 from airflow_sfx.storage.base import ObjectInfo
@@ -111,7 +112,10 @@ def test_a_rollback_moves_no_data(warehouse, counted) -> None:
 def test_pins_of_a_whole_table_are_one_bulk_call_and_one_look(warehouse, counted) -> None:
     frame = pd.DataFrame({"day": [f"2016{number:04d}" for number in range(300)], "n": 1})
     warehouse.store_dataframe(frame, "trips", "wide", partition_by=["day"])
-    assert requests_of(lambda: warehouse.pin("trips", "wide"), counted) == {"metastore": 2}
+    assert requests_of(lambda: warehouse.pin("trips", "wide"), counted) == {
+        "metastore": 2,
+        "storage": 3,
+    }
 
 
 def test_an_audit_of_a_commit_of_many_partitions_reads_it_and_not_each_entry(
@@ -200,11 +204,12 @@ def test_a_table_of_more_partitions_than_one_call_gives_is_read_by_several(
     monkeypatch.setattr(hive, "CHUNK", 8)
     # One more request counts them, and four requests read eight each.
     for most, calls in [
-        (30, 3),
-        (29, 7),
-        (31, 2),
+        (30, 2),
+        (29, 6),
+        (31, 1),
     ]:
         monkeypatch.setattr(hive, "ALL_AT_ONCE", most)
         counted.clear()
-        assert warehouse.pin("trips", "wider") == stored
+        found = warehouse.metastore.get_partitions(sfx.TableRef("trips", "wider"))
+        assert {str(one): info.batch_id for one, info in found.items()} == stored.batches
         assert counted["metastore"] == calls

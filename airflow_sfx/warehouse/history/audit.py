@@ -133,8 +133,7 @@ def changes_by_others(
     """
     pointers = table.pointers(None if table.info.keys else table.wanted(None))
     suspected = suspects(table, pointers)
-    ledger.require(pointers.values())
-    heads = ledger.heads(suspected)
+    heads = ledger.heads_at(ledger.look_beside(pointers.values()), suspected)
     moved = foreign_changes(table, suspected, heads)
     found = [
         Foreign(name, info.location, heads[name].batch_id, remedy=of_moved(table.ref, name))

@@ -151,11 +151,13 @@ def commit(
     began = time.monotonic()
     changes: Sequence[Change] | None = None
     for attempt in attempts(_RETRY_SECONDS, first=0.004, longest=0.25):
-        state = ledger.look()
+        state = ledger.state if attempt == 1 else ledger.look()
         before, heads = heads, ledger.refreshed(state, heads)
         if changes is None or _last(before) != _last(heads):
             changes = plan(heads)
         if not changes:
+            if attempt == 1 and ledger.look().version != state.version:
+                continue
             return []
         refuse_dropped(table, changes, heads)
         refusal = (veto or partial(_refuse_gone, table, changes, heads, again=attempt > 1))()

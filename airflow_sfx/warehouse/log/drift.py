@@ -96,8 +96,7 @@ class DriftWatch:
         others = spellings(self._table, partitions) if check else []
         found = self._table.pointers([*partitions, *others])
         pointers = {name: found[name] for name in names if name in found}
-        heads = self._ledger.heads(names)
-        self._ledger.require(pointers.values())
+        heads = self._ledger.heads_at(self._ledger.look_beside(pointers.values()), names)
         if check:
             new = [
                 partition

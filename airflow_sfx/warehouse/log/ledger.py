@@ -36,14 +36,33 @@ class Ledger:
         self._table = str(table.ref)
         self._log = TableLog(table.store, table.layout, self._table)
         self._state: LogState | None = None
+        self.applied: set[int] = set()
+        """Entries of which a pointer was found in the metastore."""
 
-    def look(self) -> LogState:
-        """Return the state of the table now."""
-        known = self._state.version if self._state else 0
+    def look(self, known: int = 0) -> LogState:
+        """Return the state of the table now.
+
+        Args:
+            known: An entry that is known to exist, from which the end is found sooner; or 0.
+        """
+        known = max(known, self._state.version if self._state else 0)
         version = self._log.end(known)
-        if self._state is None or version > known:
+        if self._state is None or version > self._state.version:
             self._state = self._log.state(version)
         return self._state
+
+    def look_beside(self, pointers: Iterable[PartitionInfo]) -> LogState:
+        """Return the state of the table now, and note which entries the metastore has.
+
+        Args:
+            pointers: Pointers of the metastore that were read before.
+
+        Raises:
+            InconsistentBatch: The log's last entries were removed.
+        """
+        found = {pointer.sequence for pointer in pointers if pointer.sequence}
+        self.applied |= found
+        return self.look(max(found, default=0))
 
     def require(self, pointers: Iterable[PartitionInfo]) -> None:
         """Check that the log has the entries that the metastore's pointers name.
@@ -52,8 +71,8 @@ class Ledger:
             InconsistentBatch: The last ones were removed.
         """
         newest = max((pointer.sequence for pointer in pointers), default=0)
-        if newest > self.state.version and newest > self.look().version:
-            self._log.entry(newest)
+        if newest > self.state.version:
+            self.look(newest)
 
     @property
     def state(self) -> LogState:

@@ -210,11 +210,11 @@ def unapplied(table: Table, ledger: Ledger, state: LogState) -> tuple[int, list[
     """
     if not table.metastore.has_pointers:
         return state.version, []
-    marks = (
-        state.samples(state.applied)
-        if table.metastore.moves_together
-        else state.since(state.applied)
-    )
+    if table.metastore.moves_together:
+        samples = state.samples(state.applied)
+        marks = {name: it for name, it in samples.items() if it.version not in ledger.applied}
+    else:
+        marks = state.since(state.applied)
     if not marks:
         return state.version, []
     late = _late(ledger, _pointers(table, marks), marks)

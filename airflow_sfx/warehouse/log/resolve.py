@@ -39,28 +39,45 @@ def current_batches(
         PartitionNotFound: A named partition has no batch.
     """
     names = None if partitions is None else [table.layout.name(one) for one in partitions]
-    state = ledger.look()
+    pointers = None if partitions is None else _pointers(table, partitions)
+    likely = {name: it.batch_id for name, it in (pointers or {}).items() if it.batch_id}
+    if to_load:
+        table.expect(list(likely.items()))
+    state = ledger.look_beside((pointers or {}).values())
     marks = state.marks(names)
     found = {name: mark.batch_id for name, mark in marks.items() if mark.batch_id}
     for name in names or ():
         if name not in found:
             raise table.missing(name)
     if to_load and names is not None:
-        table.expect(list(found.items()))
-    _complete(table, ledger, state, names)
+        table.expect([item for item in found.items() if likely.get(item[0]) != item[1]])
+    _complete(table, ledger, state, names, pointers)
     order = sorted(found) if names is None else names
     return {name: found[name] for name in order}
 
 
-def _complete(table: Table, ledger: Ledger, state: LogState, names: Collection[str] | None) -> None:
+def _pointers(table: Table, partitions: Sequence[Partition]) -> dict[str, PartitionInfo]:
+    return table.pointers(partitions) if table.metastore.has_pointers else {}
+
+
+def _complete(
+    table: Table,
+    ledger: Ledger,
+    state: LogState,
+    names: Collection[str] | None,
+    pointers: Mapping[str, PartitionInfo] | None = None,
+) -> None:
     """Complete what dead writers left undone, if the metastore can be updated.
 
     The log suffices for reading, and a reader may have no permission to change the metastore.
     """
     late: list[LedgerEntry] = []
     if names is not None and table.metastore.has_pointers:
-        pointers = table.pointers([table.layout.partition(name) for name in names])
+        if pointers is None:
+            pointers = _pointers(table, [table.layout.partition(name) for name in names])
         late = behind(table, ledger, pointers, state.marks(names))
+        if not late:
+            return
     try:
         catch_up(table, ledger, state, late)
     except (TableNotFound, WarehouseUnavailable) as error:
@@ -107,7 +124,7 @@ def converged_heads(
         TableNotFound: The table was dropped or renamed meanwhile.
         WarehouseUnavailable: The metastore could not be updated.
     """
-    state = ledger.look()
+    state = ledger.look_beside(pointers.values())
     try:
         catch_up(table, ledger, state, behind(table, ledger, pointers, state.marks(names)))
     except TableNotFound as error:  # all of them seem to be behind

@@ -56,20 +56,24 @@ class TableLog:
         Args:
             known: An entry that is known to exist, or 0.
         """
-        if not known:
-            parts = self._store.list_directories(self._layout.log)
-            known = max(0, int(parts[-1]) * LOG_PART - 1) if parts else 0
-            if not parts:
-                return 0
-        while True:
-            names = self._store.names_after(
-                self._layout.log_part(known + 1), f"{known:010d}.json" if known else ""
-            )
-            if not names:
+        if known:
+            known = self._last_of_part(known)
+            if (known + 1) % LOG_PART:
                 return known
-            known = int(names[-1].removesuffix(".json"))
-            if known % LOG_PART != LOG_PART - 1:
-                return known
+        parts = self._store.list_directories(self._layout.log)
+        if parts:
+            known = max(known, int(parts[-1]) * LOG_PART - 1)
+        while parts and (last := self._last_of_part(known)) != known:
+            known = last
+            if (known + 1) % LOG_PART:
+                break
+        return known
+
+    def _last_of_part(self, known: int) -> int:
+        """Return the last entry of the directory of the one after an entry; that one if none is."""
+        part, name = self._layout.log_part(known + 1), f"{known:010d}.json" if known else ""
+        names = self._store.names_after(part, name)
+        return int(names[-1].removesuffix(".json")) if names else known
 
     def find(self, version: int) -> StoredEntry | None:
         """Return an entry, or None if the number does not exist."""
