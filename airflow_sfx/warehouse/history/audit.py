@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.log_entry import EntryHeader
@@ -17,6 +16,7 @@ from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.warehouse.batch.file_listing import COMPARED_AT_MOST, changed_files
 from airflow_sfx.warehouse.history.audit_filter import AuditFilter
 from airflow_sfx.warehouse.history.commits import TableCommit
+from airflow_sfx.warehouse.history.history import first
 from airflow_sfx.warehouse.integrity.remedies import DROP_OR_RENAME, of_files, of_moved
 from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, suspects
@@ -69,14 +69,14 @@ def _report(table: Table, ledger: Ledger, wanted: AuditFilter, *, by_commit: boo
         commits = tuple(_list_commits(table, ledger, wanted))
         return AuditReport(str(table.ref), (), (), commits=commits)
     found = (entry for _, _, entries in _selected(ledger, wanted) for entry in entries)
-    return AuditReport(str(table.ref), tuple(islice(found, wanted.limit)), ())
+    return AuditReport(str(table.ref), tuple(first(found, wanted.limit)), ())
 
 
 def _list_commits(table: Table, ledger: Ledger, wanted: AuditFilter) -> list[TableCommit]:
     """Return the selected commits, newest first."""
     return [
         TableCommit.of(str(table.ref), at, header, changes)
-        for at, header, changes in islice(_selected(ledger, wanted), wanted.limit)
+        for at, header, changes in first(_selected(ledger, wanted), wanted.limit)
     ]
 
 

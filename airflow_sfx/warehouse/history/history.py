@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from typing import TypeVar
 
 from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.warehouse.log.ledger import Ledger
@@ -13,6 +14,8 @@ from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.resolve import heads_to_read
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import list_tombstones, versions
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def partition_history(
     Raises:
         PartitionNotFound: The partition has never existed.
     """
-    return _first(ledger.newest_first(name, _head(table, ledger, name)), limit)
+    return first(ledger.newest_first(name, _head(table, ledger, name)), limit)
 
 
 def history_page(
@@ -111,8 +114,9 @@ def table_history(table: Table, ledger: Ledger, limit: int | None) -> list[Ledge
     Returns:
         The entries, by the order of their commits.
     """
-    return _first(ledger.all_newest_first(), limit)
+    return first(ledger.all_newest_first(), limit)
 
 
-def _first(entries: Iterable[LedgerEntry], limit: int | None) -> list[LedgerEntry]:
+def first(entries: Iterable[T], limit: int | None) -> list[T]:
+    """Return the first values, or all without a limit."""
     return list(islice(entries, None if limit is None else min(limit, sys.maxsize)))
