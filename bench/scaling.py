@@ -10,8 +10,8 @@ import pandas as pd
 
 import airflow_sfx as sfx
 from airflow_sfx.core.ledger import Change, Operation
-from airflow_sfx.core.log_entry import EntryHeader, Mark, entry_to_bytes
 from airflow_sfx.core.paths import TableLayout, commit_id
+from airflow_sfx.core.stored.log_entry import EntryHeader, Mark, entry_to_bytes
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.log.commit import Author, commit
 from airflow_sfx.warehouse.log.ledger import Ledger

@@ -97,30 +97,25 @@ class ObjectStore(ABC):
         """
 
     @abstractmethod
-    def put_all_if_absent(
-        self, objects: Sequence[tuple[str, bytes]], *, led: bool = False, synced: bool = True
-    ) -> list[bool]:
+    def put_all_if_absent(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
         """Write many objects unless they exist, once earlier writes are durable.
 
         If it fails, any of the objects may have been written.
 
         Args:
             objects: Their paths and contents.
-            led: Whether to write the others only if the first one was written.
-            synced: As for `put`.
 
         Returns:
             The result of each, in the order of the objects.
         """
 
     @abstractmethod
-    def claim(self, directory: str, token: str, *, synced: bool = True) -> bool:
+    def claim(self, directory: str, token: str) -> bool:
         """Claim a directory for one writer.
 
         Args:
             directory: The directory's path.
             token: A text that no other caller uses.
-            synced: As for `put`.
 
         Returns:
             True if the caller now owns the directory; False if another writer has claimed it.

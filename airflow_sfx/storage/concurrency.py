@@ -94,38 +94,12 @@ def run_both(aside: Callable[[], Out], action: Callable[[], Other]) -> tuple[Out
         return future.result(), done
 
 
-def first_alone(items: Sequence[In], action: Callable[[Sequence[In]], list[bool]]) -> list[bool]:
-    """Apply an action to the first item, and to the others only if it returned True.
-
-    Args:
-        items: The items.
-        action: A function of some of the items, which returns a result for each.
-
-    Returns:
-        The result of each item; False for those that were skipped.
-
-    Example:
-        >>> first_alone(["", "a"], lambda some: [bool(item) for item in some])
-        [False, False]
-    """
-    first = action(items[:1])
-    return first + (action(items[1:]) if all(first) else [False] * len(items[1:]))
-
-
-def put_all(
-    store: ObjectStore,
-    objects: Sequence[tuple[str, bytes]],
-    *,
-    led: bool = False,
-    synced: bool = True,
-) -> list[bool]:
+def put_all(store: ObjectStore, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
     """Write objects that do not exist yet, in the fastest way for their number.
 
     Args:
         store: The store to write to.
         objects: Their paths and contents.
-        led: As for `ObjectStore.put_all_if_absent`.
-        synced: As for `ObjectStore.put_all_if_absent`; few objects are always durable on return.
 
     Returns:
         For each object whether it holds the content, as from `ObjectStore.put_if_absent`.
@@ -137,12 +111,8 @@ def put_all(
         ([True], [False, True])
     """
     if len(objects) >= MANY:
-        return store.put_all_if_absent(objects, led=led, synced=synced)
-
-    def put(some: Sequence[tuple[str, bytes]]) -> list[bool]:
-        return map_concurrently(lambda item: store.put_if_absent(*item), some)
-
-    return first_alone(objects, put) if led else put(objects)
+        return store.put_all_if_absent(objects)
+    return map_concurrently(lambda item: store.put_if_absent(*item), objects)
 
 
 Progress: TypeAlias = Callable[[int, int], None]

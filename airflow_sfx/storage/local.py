@@ -9,7 +9,6 @@ docs/decisions/0004-files-without-obstore.md.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import re
 import uuid
@@ -19,8 +18,9 @@ from functools import partial
 from typing import TypeVar
 
 from airflow_sfx.core.errors import InvalidName
+from airflow_sfx.core.io.file_system_sync import sync_file_system
 from airflow_sfx.storage.base import ObjectInfo, ObjectStore
-from airflow_sfx.storage.concurrency import first_alone, map_concurrently
+from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.storage.errors import storage_errors
 
 T = TypeVar("T")
@@ -110,16 +110,14 @@ class LocalStore(ObjectStore):
 
         return self._call("create", path, write)
 
-    def put_all_if_absent(
-        self, objects: Sequence[tuple[str, bytes]], *, led: bool = False, synced: bool = True
-    ) -> list[bool]:
+    def put_all_if_absent(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
         """Write files that do not exist: sync all contents at once, and then all names.
 
-        The first sync includes what `put` and `claim` wrote without one.
+        The first sync includes what `put` wrote without one.
         """
         sync = sync_file_system
         if not sync:
-            return first_alone(objects, self._put_each) if led else self._put_each(objects)
+            return [self.put_if_absent(*item) for item in objects]
         nonce = uuid.uuid4().hex
         made = [
             (path, data, f"{self._path(path)}#{number:08x}{nonce[8:]}")
@@ -128,16 +126,12 @@ class LocalStore(ObjectStore):
         try:
             map_concurrently(self._prepare_each, _parts(made, _CREATORS), _CREATORS)
             self._call("sync", "", partial(sync, self._root))
-            done = first_alone(made, self._link_each) if led else self._link_each(made)
+            done = self._link_each(made)
         finally:
             for _, _, unfinished in made:
                 _remove(unfinished)
-        if synced:
-            self._call("sync", "", partial(sync, self._root))
+        self._call("sync", "", partial(sync, self._root))
         return done
-
-    def _put_each(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
-        return [self.put_if_absent(*item) for item in objects]
 
     def _prepare_each(self, made: Sequence[tuple[str, bytes, str]]) -> None:
         for path, data, unfinished in made:
@@ -150,7 +144,7 @@ class LocalStore(ObjectStore):
             for path, data, unfinished in made
         ]
 
-    def claim(self, directory: str, token: str, *, synced: bool = True) -> bool:
+    def claim(self, directory: str, token: str) -> bool:
         """Claim a directory by creating it: only one caller can."""
         target = self._path(directory)
 
@@ -163,8 +157,7 @@ class LocalStore(ObjectStore):
                 return False
             except FileNotFoundError:  # retention has just removed the empty directory above
                 return make()
-            if synced or not sync_file_system:
-                self._sync_directory(parent, up=made)
+            self._sync_directory(parent, up=made)
             return True
 
         return self._call("create", directory, make)
@@ -438,26 +431,3 @@ def _sync(path: str) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _syncfs() -> Callable[[str], None] | None:
-    try:
-        syncfs = ctypes.CDLL(None, use_errno=True).syncfs
-    except (AttributeError, OSError, TypeError):  # not Linux
-        return None
-
-    def sync(path: str) -> None:
-        """Sync the file system of ``path``; raise OSError on failure."""
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            if syncfs(handle):
-                number = ctypes.get_errno()
-                raise OSError(number, os.strerror(number), path)
-        finally:
-            os.close(handle)
-
-    return sync
-
-
-sync_file_system = _syncfs()
-"""Linux's ``syncfs(2)``, or None on systems without it."""

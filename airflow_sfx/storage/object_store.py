@@ -16,7 +16,7 @@ from airflow_sfx.core.io.retry import attempts
 from airflow_sfx.core.io.timeouts import timeouts
 from airflow_sfx.core.paths import CLAIM
 from airflow_sfx.storage.base import ObjectInfo, ObjectStore
-from airflow_sfx.storage.concurrency import first_alone, map_concurrently
+from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.storage.errors import storage_errors
 
 if TYPE_CHECKING:
@@ -115,17 +115,11 @@ class RemoteStore(ObjectStore):
             " it does not. Try again"
         )
 
-    def put_all_if_absent(
-        self, objects: Sequence[tuple[str, bytes]], *, led: bool = False, synced: bool = True
-    ) -> list[bool]:
+    def put_all_if_absent(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
         """Write many objects at once; see `ObjectStore.put_all_if_absent`."""
+        return map_concurrently(lambda item: self.put_if_absent(*item), objects, self.concurrency)
 
-        def put(some: Sequence[tuple[str, bytes]]) -> list[bool]:
-            return map_concurrently(lambda item: self.put_if_absent(*item), some, self.concurrency)
-
-        return first_alone(objects, put) if led else put(objects)
-
-    def claim(self, directory: str, token: str, *, synced: bool = True) -> bool:
+    def claim(self, directory: str, token: str) -> bool:
         """Claim a directory by a conditional create of a marker object in it."""
         return self.put_if_absent(f"{directory}/{CLAIM}", token.encode())
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from airflow_sfx.core.blocks import Blocks, to_blocks
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.serde import Record
+from airflow_sfx.core.stored.blocks import Blocks, to_blocks
 
 NAMES = st.text(max_size=12) | st.sampled_from(["", "a\nb", '"', "\\", "2016/Köln", "\u2028"])
 

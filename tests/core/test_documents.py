@@ -9,8 +9,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_sfx.core.blocks import to_blocks
-from airflow_sfx.core.call_manifest import CallManifest, manifest_digest, manifests_to_bytes
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName, StaleAttempt
 from airflow_sfx.core.ledger import (
     REMEMBERED_ATTEMPTS,
@@ -25,6 +23,8 @@ from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Column, ColumnStatistics
+from airflow_sfx.core.stored.blocks import to_blocks
+from airflow_sfx.core.stored.call_manifest import CallManifest, manifest_digest, manifests_to_bytes
 from airflow_sfx.core.table import TableRef
 
 REF = TableRef("sales", "items")

@@ -10,7 +10,8 @@ from hypothesis import given, settings, strategies as st
 
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation, next_entry
-from airflow_sfx.core.log_entry import (
+from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.stored.log_entry import (
     Checkpoint,
     EntryHeader,
     Mark,
@@ -18,7 +19,6 @@ from airflow_sfx.core.log_entry import (
     checkpoint_to_bytes,
     entry_to_bytes,
 )
-from airflow_sfx.core.producer import Producer
 
 AT = datetime(2016, 11, 1, 0, 22, 57, 5, tzinfo=UTC)
 IDS = st.sampled_from(["20161031000000", "20161101002256", "20161101002257"])
@@ -124,7 +124,7 @@ def test_a_change_that_breaks_a_rule_is_refused(wrong: dict[str, object]) -> Non
 
 
 def test_an_entry_of_a_later_format_asks_for_a_later_package(monkeypatch) -> None:
-    monkeypatch.setattr("airflow_sfx.core.log_entry.FORMAT_VERSION", 2)
+    monkeypatch.setattr("airflow_sfx.core.stored.log_entry.FORMAT_VERSION", 2)
     data = entry_to_bytes(HEADER, [])
     monkeypatch.undo()
     with pytest.raises(InconsistentBatch, match="install a later airflow_sfx"):

@@ -11,19 +11,19 @@ from pathlib import Path
 import pandas as pd
 
 import airflow_sfx as sfx
-from airflow_sfx.core.call_manifest import manifests_to_bytes
 from airflow_sfx.core.ledger import LedgerEntry, Operation
-from airflow_sfx.core.log_entry import (
-    EntryHeader,
-    Mark,
-    checkpoint_to_bytes,
-    entry_to_bytes,
-)
 from airflow_sfx.core.manifest import CheckResult, DataFile, Manifest
 from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Column, ColumnStatistics
+from airflow_sfx.core.stored.call_manifest import manifests_to_bytes
+from airflow_sfx.core.stored.log_entry import (
+    EntryHeader,
+    Mark,
+    checkpoint_to_bytes,
+    entry_to_bytes,
+)
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.log.commit import _record
 from airflow_sfx.warehouse.pins.holds import Hold, _to_text

@@ -26,7 +26,6 @@ from airflow_sfx.metastore.base import (
 )
 from airflow_sfx.metastore.table_properties import follows
 from airflow_sfx.storage.base import ObjectInfo, ObjectStore
-from airflow_sfx.storage.concurrency import first_alone
 
 Pointers = dict[Partition, PartitionInfo]
 
@@ -80,15 +79,10 @@ class DictStore(ObjectStore):
         self._world.step()
         return self._world.objects.setdefault(path, data) == data
 
-    def put_all_if_absent(
-        self, objects: Sequence[tuple[str, bytes]], *, led: bool = False, synced: bool = True
-    ) -> list[bool]:
-        def put(some: Sequence[tuple[str, bytes]]) -> list[bool]:
-            return [self.put_if_absent(*one) for one in some]
+    def put_all_if_absent(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
+        return [self.put_if_absent(*one) for one in objects]
 
-        return first_alone(objects, put) if led else put(objects)
-
-    def claim(self, directory: str, token: str, *, synced: bool = True) -> bool:
+    def claim(self, directory: str, token: str) -> bool:
         return self.put_if_absent(f"{directory}/{CLAIM}", token.encode())
 
     def get(self, path: str) -> bytes | None:

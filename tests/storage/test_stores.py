@@ -16,7 +16,6 @@ import pytest
 
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
 from airflow_sfx.storage.base import ObjectStore
-from airflow_sfx.storage.concurrency import put_all
 from airflow_sfx.storage.factory import open_place, open_store
 from airflow_sfx.storage.local import LocalStore
 from tests.warehouse.faults import FORKS
@@ -157,20 +156,8 @@ def test_of_eight_threads_that_write_the_same_objects_together_each_object_has_o
         assert store.get(f"race/{turn}") == str([won[turn] for won in results].index(True)).encode()
 
 
-@pytest.mark.parametrize("count", [3, 20])
-def test_of_objects_led_by_the_first_none_is_written_where_that_one_is_taken(
-    store: ObjectStore, count: int
-) -> None:
-    objects = [(f"t/{number}", f"mine {number}".encode()) for number in range(count)]
-    assert put_all(store, objects, led=True) == [True] * count
-    others = [("t/0", b"theirs"), *((f"u/{number}", b"theirs") for number in range(1, count))]
-    assert put_all(store, others, led=True) == [False] * count
-    assert list(store.list("u")) == []
-    assert put_all(store, others[1:] + others[:1], led=True) == [True] * (count - 1) + [False]
-
-
 def test_a_directory_that_is_to_be_durable_later_is_taken_once(store: ObjectStore) -> None:
-    assert store.claim("t/1", "a", synced=False)
+    assert store.claim("t/1", "a")
     assert not store.claim("t/1", "b")
     store.put("t/1/part", b"data", synced=False)
     assert store.put_all_if_absent([("t/1/manifest", b"text")]) == [True]

@@ -14,9 +14,9 @@ from typing import Any
 import obstore
 
 import airflow_sfx as sfx
-from airflow_sfx.core.call_manifest import CallManifest, manifests_to_bytes
 from airflow_sfx.core.ledger import LedgerEntry
-from airflow_sfx.core.log_entry import StoredEntry, entry_to_bytes
+from airflow_sfx.core.stored.call_manifest import CallManifest, manifests_to_bytes
+from airflow_sfx.core.stored.log_entry import StoredEntry, entry_to_bytes
 from airflow_sfx.warehouse.warehouse import Warehouse
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.call_manifest import manifest_digest
 from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.paths import TableLayout
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.serde import Count, Record, compact, decode, decoding
+from airflow_sfx.core.stored.call_manifest import manifest_digest
 
 if TYPE_CHECKING:
     from airflow_sfx.storage.base import ObjectStore

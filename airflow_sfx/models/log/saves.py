@@ -23,8 +23,7 @@ from airflow_sfx.models.artifact.reader import FIRST_BYTES, read_first
 from airflow_sfx.models.pin import LATEST, ModelPin
 from airflow_sfx.models.record import ModelRecord, record_from
 from airflow_sfx.storage.concurrency import map_concurrently, put_all
-from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.table.table import Table

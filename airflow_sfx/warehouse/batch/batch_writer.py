@@ -17,17 +17,16 @@ from functools import partial
 from typing import Any
 
 from airflow_sfx.core.batch_id import next_batch_id
-from airflow_sfx.core.call_manifest import manifests_to_bytes
 from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.core.manifest import CheckResult, DataFile, Manifest
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Column, TableFit
+from airflow_sfx.core.stored.call_manifest import manifests_to_bytes
 from airflow_sfx.storage.concurrency import MANY, map_concurrently, run_both
 from airflow_sfx.warehouse.batch.file_writer import EncodedFile, FileWriter, FoundFile
 from airflow_sfx.warehouse.log.drift import DriftWatch, Reconcile
-from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
 

@@ -21,9 +21,8 @@ from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import Metastore, TableInfo
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.log.commit import Author, commit
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import refuse_created
-from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.absent import AbsentMetastore
 from airflow_sfx.warehouse.table.names import (
     NameEvent,

@@ -13,8 +13,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.serde import decoding
 from airflow_sfx.storage.concurrency import map_concurrently, put_all
 from airflow_sfx.warehouse.log.event_index import stage_event
-from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import (
     Tombstone,

@@ -29,9 +29,8 @@ from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.new_table import end_late_batches
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, Expected, commit
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import known_names
-from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.names import (
     NameEvent,
     NameRecord,

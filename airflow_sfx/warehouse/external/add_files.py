@@ -28,8 +28,7 @@ from airflow_sfx.warehouse.batch.parquet_files import (
 from airflow_sfx.warehouse.batch.table_formats import refuse_below_logs
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.log.commit import Author, commit, publish_change
-from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.table_columns import GivenColumns
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes

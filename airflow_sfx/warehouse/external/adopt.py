@@ -13,7 +13,7 @@ from airflow_sfx.warehouse.batch.parquet_files import Place, data_files, open_di
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.external.add_files import add_files
 from airflow_sfx.warehouse.log.commit import Author
-from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.ledger import Head
 from airflow_sfx.warehouse.table.table import Table
 
 Named = Sequence[str] | Mapping[str, str] | None

@@ -29,9 +29,8 @@ from airflow_sfx.warehouse.batch.table_formats import refuse_format
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.external.add_files import add_files
 from airflow_sfx.warehouse.log.commit import Author, commit
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import beside_our_batches, foreign_changes
-from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.resolve import converged_heads
 from airflow_sfx.warehouse.table.not_found import table_not_found
 from airflow_sfx.warehouse.table.table import STYLE_PARAMETER, Table, adopted_from

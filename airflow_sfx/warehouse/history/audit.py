@@ -11,16 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from airflow_sfx.core.ledger import LedgerEntry
-from airflow_sfx.core.log_entry import EntryHeader
+from airflow_sfx.core.stored.log_entry import EntryHeader
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.warehouse.batch.file_listing import COMPARED_AT_MOST, changed_files
 from airflow_sfx.warehouse.history.audit_filter import AuditFilter
 from airflow_sfx.warehouse.history.commits import TableCommit
 from airflow_sfx.warehouse.history.history import first
 from airflow_sfx.warehouse.integrity.remedies import DROP_OR_RENAME, of_files, of_moved
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, suspects
-from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.results import Tabular
 from airflow_sfx.warehouse.table.table import Table
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from airflow_sfx.core.ledger import LedgerEntry, Operation
-from airflow_sfx.core.log_entry import EntryHeader
 from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.stored.log_entry import EntryHeader
 
 
 @dataclass(frozen=True, slots=True)

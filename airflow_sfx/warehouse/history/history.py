@@ -9,8 +9,7 @@ from itertools import islice
 from typing import TypeVar
 
 from airflow_sfx.core.ledger import LedgerEntry
-from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.resolve import heads_to_read
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import list_tombstones, versions

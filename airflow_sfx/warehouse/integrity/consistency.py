@@ -12,9 +12,8 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.file_listing import invisible_files
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes
-from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.table import Table
 
 

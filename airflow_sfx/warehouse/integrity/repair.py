@@ -11,7 +11,7 @@ from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import Progress, map_concurrently, with_progress
 from airflow_sfx.warehouse.integrity.columns import complete_columns
 from airflow_sfx.warehouse.integrity.remedies import DROP_OR_RENAME, of_moved
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import (
     expected_location,
     foreign_changes,
@@ -19,7 +19,6 @@ from airflow_sfx.warehouse.log.metastore_sync import (
     known_names,
     move_pointers,
 )
-from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.table.manifests import Item, find_manifests
 from airflow_sfx.warehouse.table.table import Table
 

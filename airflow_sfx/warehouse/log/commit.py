@@ -22,17 +22,17 @@ from airflow_sfx.core.errors import (
 )
 from airflow_sfx.core.io.retry import attempts
 from airflow_sfx.core.ledger import Change, LedgerEntry, Operation, next_entry, time_after
-from airflow_sfx.core.log_entry import EntryHeader
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.paths import commit_id
 from airflow_sfx.core.producer import Producer
+from airflow_sfx.core.stored.log_entry import EntryHeader
 from airflow_sfx.core.validation import storable_text
 from airflow_sfx.metastore.base import Move, TableInfo
 from airflow_sfx.storage.concurrency import put_all
 from airflow_sfx.warehouse.log.event_facts import EventFacts
 from airflow_sfx.warehouse.log.event_index import REWRITE, commit_event
 from airflow_sfx.warehouse.log.events import Committed, emit
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import (
     ended_error,
     is_gone,
@@ -43,7 +43,6 @@ from airflow_sfx.warehouse.log.metastore_sync import (
     table_since,
     unapplied,
 )
-from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.run_index import run_index_entries
 from airflow_sfx.warehouse.log.table_log import LogState
 from airflow_sfx.warehouse.table.table import Table

@@ -11,9 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from airflow_sfx.metastore.base import PartitionInfo
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes
-from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.same_days import refuse_same_days, spellings
 from airflow_sfx.warehouse.table.table import Table
 

@@ -20,10 +20,9 @@ from airflow_sfx.core.errors import (
 )
 from airflow_sfx.core.io.locations import normalized
 from airflow_sfx.core.ledger import Change, LedgerEntry
-from airflow_sfx.core.log_entry import Mark
+from airflow_sfx.core.stored.log_entry import Mark
 from airflow_sfx.metastore.base import Move, PartitionInfo, TableInfo, is_at
-from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.table_log import LogState
 from airflow_sfx.warehouse.table.renamed import table_at
 from airflow_sfx.warehouse.table.table import Table

@@ -12,9 +12,8 @@ from airflow_sfx.core.ledger import LedgerEntry
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.validation import zoned
 from airflow_sfx.metastore.base import PartitionInfo
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import behind, catch_up
-from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.table_log import LogState
 from airflow_sfx.warehouse.table.table import Table
 

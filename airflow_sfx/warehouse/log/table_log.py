@@ -15,7 +15,8 @@ from functools import partial
 
 from airflow_sfx.core.errors import InconsistentBatch, WarehouseUnavailable, sentence
 from airflow_sfx.core.ledger import LedgerEntry
-from airflow_sfx.core.log_entry import (
+from airflow_sfx.core.paths import LOG_PART, TableLayout
+from airflow_sfx.core.stored.log_entry import (
     Checkpoint,
     EntryHeader,
     Mark,
@@ -23,7 +24,6 @@ from airflow_sfx.core.log_entry import (
     checkpoint_to_bytes,
     entry_to_bytes,
 )
-from airflow_sfx.core.paths import LOG_PART, TableLayout
 from airflow_sfx.storage.base import ObjectInfo, ObjectStore
 from airflow_sfx.storage.consistency import wait_until_visible
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.ledger import LedgerEntry, Operation
-from airflow_sfx.core.log_entry import EntryHeader
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.paths import require_commit_id
 from airflow_sfx.core.serde import decoding
+from airflow_sfx.core.stored.log_entry import EntryHeader
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.staging import staged_batches

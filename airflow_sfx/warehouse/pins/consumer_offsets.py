@@ -18,8 +18,7 @@ from airflow_sfx.core.serde import Record, decode, encode
 from airflow_sfx.core.validation import named, zoned
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.storage.consistency import wait_until_visible
-from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.table.table import Table
 
 

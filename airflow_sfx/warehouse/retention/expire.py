@@ -18,8 +18,7 @@ from airflow_sfx.core.validation import positive_duration, whole
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.staging import staged_batches
 from airflow_sfx.warehouse.log.commit import Author
-from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.pins.trained import TrainedVersion
 from airflow_sfx.warehouse.results import Tabular
 from airflow_sfx.warehouse.retention.ledger_verdicts import Item

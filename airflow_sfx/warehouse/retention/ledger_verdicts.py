@@ -11,8 +11,7 @@ from datetime import datetime
 
 from airflow_sfx.core.batch_id import moment_of
 from airflow_sfx.storage.concurrency import map_concurrently
-from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import UNFINISHED_FOR
 

@@ -18,9 +18,8 @@ from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
 from airflow_sfx.warehouse.batch.staging import record_staged, waiting
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import known_names, pointed_at
-from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.pins.holds import holding
 from airflow_sfx.warehouse.retention.deletion import delete_batches
 from airflow_sfx.warehouse.retention.ledger_verdicts import Item, Verdict, verdicts

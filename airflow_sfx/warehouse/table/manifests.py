@@ -13,10 +13,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.call_manifest import CallManifest
 from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch, SfxError
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.paths import TableLayout
+from airflow_sfx.core.stored.call_manifest import CallManifest
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.storage.consistency import wait_until_visible

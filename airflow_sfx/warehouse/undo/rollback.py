@@ -13,8 +13,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, Expected, commit, refuse_unexpected
-from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.resolve import heads_to_read
 from airflow_sfx.warehouse.retention.vacuum import complete
 from airflow_sfx.warehouse.table.table import Table

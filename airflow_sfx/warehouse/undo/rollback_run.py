@@ -22,9 +22,8 @@ from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes
-from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.resolve import heads_to_read
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import Tombstones, read_tombstones

@@ -12,8 +12,8 @@ from airflow_sfx.core.errors import (
     InvalidName,
 )
 from airflow_sfx.core.ledger import LedgerEntry, Operation
-from airflow_sfx.core.log_entry import EntryHeader
 from airflow_sfx.core.paths import require_commit_id
+from airflow_sfx.core.stored.log_entry import EntryHeader
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import Metastore
 from airflow_sfx.storage.base import ObjectStore

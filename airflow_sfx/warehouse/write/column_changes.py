@@ -32,8 +32,7 @@ from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit, publish_change, refuse_unexpected
-from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.restore import batch_columns
 from airflow_sfx.warehouse.log.table_columns import cover_again, release_column
 from airflow_sfx.warehouse.pins.lineage import record_rewritten

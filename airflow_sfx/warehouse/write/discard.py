@@ -15,8 +15,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.warehouse.batch.staging import ending, recorded_pins
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit
-from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_retired
 from airflow_sfx.warehouse.words import moment

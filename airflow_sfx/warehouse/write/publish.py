@@ -16,8 +16,7 @@ from airflow_sfx.warehouse.log.commit import (
     publish_change,
     refuse_unexpected,
 )
-from airflow_sfx.warehouse.log.ledger import Ledger
-from airflow_sfx.warehouse.log.records import Head
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.same_days import refuse_same_days, spellings
 from airflow_sfx.warehouse.log.table_columns import GivenColumns, cover
 from airflow_sfx.warehouse.table.table import Table

@@ -19,9 +19,8 @@ from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
 from airflow_sfx.warehouse.batch.staging import record_staged
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.log.commit import Author, commit, publish_change
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import move_pointers
-from airflow_sfx.warehouse.log.records import Head
 from airflow_sfx.warehouse.log.table_columns import GivenColumns
 from airflow_sfx.warehouse.pins.lineage import record_downstream
 from airflow_sfx.warehouse.quality.run_checks import results_of_table, run_checks

@@ -24,7 +24,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import airflow_sfx as sfx
-from airflow_sfx.core.blocks import _digest
+from airflow_sfx.core.stored.blocks import _digest
 from airflow_sfx.frames.schema.codec import schema_from_text
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.log import table_log

@@ -1,4 +1,6 @@
-"""Many records in one object, ordered by name, of which a reader fetches only what it needs.
+"""Many records in one object, of which a reader fetches what it needs.
+
+They are ordered by name.
 
 ::
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import msgspec
 
 from airflow_sfx.core.batch_id import check_batch_id
-from airflow_sfx.core.blocks import Blocks, Fetch, to_blocks
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName
 from airflow_sfx.core.ledger import LedgerEntry, Operation, check_entry
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import Count, Number, Record, Time, check_time, decode, decoding
+from airflow_sfx.core.stored.blocks import Blocks, Fetch, to_blocks
 
 FORMAT_VERSION = 1
 

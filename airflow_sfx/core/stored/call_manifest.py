@@ -14,7 +14,6 @@ from typing import Any
 import msgspec
 
 from airflow_sfx.core.batch_id import check_batch_id
-from airflow_sfx.core.blocks import Blocks, Fetch, to_blocks
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName
 from airflow_sfx.core.manifest import CheckResult, DataFile, Manifest
 from airflow_sfx.core.partition import PartitionKey
@@ -22,6 +21,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Column, ColumnStatistics, StatisticsRecord, TableFit
 from airflow_sfx.core.serde import Count, Record, Time, check_time, decode, decoding, python_json
+from airflow_sfx.core.stored.blocks import Blocks, Fetch, to_blocks
 from airflow_sfx.core.table import TableRef
 
 FORMAT_VERSION = 1

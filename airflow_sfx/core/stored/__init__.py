@@ -1,0 +1,1 @@
+"""Log entries, checkpoints and manifests as they are stored."""
