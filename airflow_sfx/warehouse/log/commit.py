@@ -159,14 +159,14 @@ def commit(
                 continue
             return []
         refuse_dropped(table, changes, heads)
-        refusal = (veto or partial(_refuse_gone, table, changes, heads, again=attempt > 1))()
-        if refusal is not None:
-            raise refusal
         applied, others = unapplied(table, ledger, state)
         header = _header(state, changes, author, applied)
         entries = _entries(table, changes, heads, header)
         beside = beside or _undone_columns(table, changes)
         _prepare(table, entries, beside)
+        refusal = (veto or partial(_refuse_gone, table, changes, heads, again=attempt > 1))()
+        if refusal is not None:
+            raise refusal
         pointed = [entry for entry in entries if needs_pointer(entry)]
         with _moving(table, pointed) as move:
             _record(table, entries, header, changes, REWRITE if rewrites else "")

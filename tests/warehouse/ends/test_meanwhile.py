@@ -106,8 +106,9 @@ def test_an_undo_reads_each_manifest_once(embedded_uri, monkeypatch) -> None:
     warehouse.rollback("sales", "items", ["a"])
     manifests = [one for one in read if one.endswith("/manifest")]
     assert len(set(manifests)) == 2
-    # The last look reads that of the current batch, which may have changed.
-    assert len(manifests) <= 3
+    # The plan requires that of its target, and the last look reads that of the current batch, which
+    # may have changed.
+    assert len(manifests) <= 4
 
 
 @pytest.mark.parametrize("act", ["drop", "rename"])
@@ -133,18 +134,17 @@ def test_a_store_into_a_table_that_is_dropped_meanwhile_says_what_became_of_it(
     put(warehouse, 1)
     with monkeypatch.context() as patch:
         meanwhile(patch, step, lambda: warehouse.drop("sales", "items"))
-        with pytest.raises(sfx.TableNotFound, match="was dropped while the batch") as error:
+        with pytest.raises(sfx.TableNotFound, match="was dropped") as error:
             put(warehouse, 2, "new")
     assert warehouse.tables() == []
-    batch = str(error.value.batch_id)
     restored = warehouse.rollback("sales", "items")
-    if step == "create":  # it came after the drop
-        assert f"--to {batch}` restores it" in str(error.value)
-        assert dict(warehouse.pin("sales", "items").entries).keys() == {"a"}
-        warehouse.rollback("sales", "items", ["new"], to=batch)
+    if step == "create":  # it came after the drop, and nothing was committed
+        assert restored.batches.keys() == {"a"}
+        assert warehouse.load_dataframe("sales", "items")["n"].tolist() == [1]
     else:  # it was dropped with the table, and is restored with it
-        assert restored.batches["new"] == batch
-    assert sorted(warehouse.load_dataframe("sales", "items")["n"]) == [1, 2]
+        assert "was dropped while the batch" in str(error.value)
+        assert restored.batches["new"] == error.value.batch_id
+        assert sorted(warehouse.load_dataframe("sales", "items")["n"]) == [1, 2]
     assert warehouse.repair("sales", "items") == []
 
 
