@@ -344,3 +344,11 @@ def test_an_erasure_downstream_names_the_models_and_goes_on(models, warehouse, t
     (named,) = report.downstream
     assert (named.table, named.batches) == ("models.delays", (("latest", pin.version),))
     assert (named.missing, named.report) == (("carrier",), None)
+
+
+def test_a_promotion_adds_an_entry_and_no_manifest(models, warehouse, train) -> None:
+    pin = saved(models, train, 0.1)
+    before = {info.path for info in warehouse.store.list("models.db")}
+    models.promote("delays", pin)
+    made = {info.path for info in warehouse.store.list("models.db")} - before
+    assert {path.split("/")[3] for path in made} <= {"log", "cards"}
