@@ -126,7 +126,9 @@ def _forget(table: Table, batch_id: str, names: Collection[str]) -> bool:
             if not store.put_if_absent(path, manifests_to_bytes(left)):
                 continue
         last = generation if left else generation + 1
-        store.delete([layout.manifest(batch_id, one) for one in range(1, last)])
+        gone = {layout.manifest(batch_id, one) for one in range(1, last)}
+        there = [info.path for info in store.list(layout.call(batch_id), unfinished=True)]
+        store.delete([path for path in there if path.partition("#")[0] in gone])
         if left:
             return True
     return False
