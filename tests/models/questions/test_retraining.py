@@ -18,6 +18,7 @@ from airflow_sfx.models.questions.shares import shapley
 from airflow_sfx.models.registry import ModelRegistry
 from tests.models.conftest import flights
 from tests.models.questions import retrained
+from tests.warehouse.forging import forge_manifest
 
 TRUST = ["code"]
 
@@ -108,10 +109,9 @@ def test_what_cannot_be_trained_again_is_refused(models, warehouse, train, train
         models.explain_change(pin, pin, "auc", seeds=[0], trust=TRUST)
 
 
-def test_a_batch_that_was_altered_is_refused(models, warehouse, train, trained, tmp_path) -> None:
+def test_a_batch_that_was_altered_is_refused(models, warehouse, train, trained) -> None:
     pin = trained(train, depth=2, seed=1)
-    (manifest,) = (tmp_path / "warehouse/air.db/flights").rglob("manifest")
-    manifest.write_bytes(manifest.read_bytes() + b" ")
+    forge_manifest(warehouse, train, replaced="20161101002256")
     with pytest.raises(ModelRefused, match="altered"):
         models.reproduce(pin, trust=TRUST)
 
