@@ -29,6 +29,8 @@ from airflow_sfx.storage.consistency import wait_until_visible
 
 _MOST_RECENT = 64
 """The most partitions that an entry names beside its own; then comes a checkpoint."""
+_EARLIER = "ledger"
+"""The directory beside the log that only tables of earlier versions have."""
 _MAY_STILL_ARRIVE = (
     "If the request still arrives there, the change takes effect: see `sfx history`."
 )
@@ -63,11 +65,23 @@ class TableLog:
         parts = self._store.list_directories(self._layout.log)
         if parts:
             known = max(known, int(parts[-1]) * LOG_PART - 1)
+        elif not known:
+            self._refuse_earlier_format()
         while parts and (last := self._last_of_part(known)) != known:
             known = last
             if (known + 1) % LOG_PART:
                 break
         return known
+
+    def _refuse_earlier_format(self) -> None:
+        above, _, _ = self._layout.log.rpartition("/")
+        if _EARLIER in self._store.list_directories(above):
+            raise InconsistentBatch(
+                f"{self._store.uri}/{above}/{_EARLIER} has the history of {self._table} in the form"
+                " of an earlier airflow_sfx, which this one does not read: load the data with the"
+                " airflow_sfx that wrote it, and store it in a new warehouse",
+                table=self._table,
+            )
 
     def _last_of_part(self, known: int) -> int:
         """Return the last entry of the directory of the one after an entry; that one if none is."""

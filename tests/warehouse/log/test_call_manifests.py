@@ -117,3 +117,16 @@ def test_a_deletion_that_dies_between_two_manifests_is_completed(warehouse, monk
     retain(warehouse)
     assert set(both) & objects(warehouse) == {both[1]}
     assert warehouse.load_dataframe("sales", "items")["n"].tolist() == [0, 1, 2]
+
+
+def test_a_table_of_an_earlier_format_is_refused_and_stays_as_it_is(warehouse) -> None:
+    store(warehouse, FRAME[:1])
+    for info in list(warehouse.store.list("sales.db/items/_sfx/log")):
+        warehouse.store.delete([info.path])
+    warehouse.store.put_if_absent("sales.db/items/_sfx/ledger/0000/000000000001.json", b"{}")
+    before = objects(warehouse)
+    with pytest.raises(sfx.InconsistentBatch, match="of an earlier airflow_sfx"):
+        sfx.connect(warehouse.uri).history("sales", "items")
+    with pytest.raises(sfx.InconsistentBatch):
+        store(sfx.connect(warehouse.uri), FRAME[:1])
+    assert objects(warehouse) == before
