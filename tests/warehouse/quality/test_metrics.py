@@ -207,7 +207,7 @@ def test_what_is_not_there_is_refused(warehouse: Warehouse) -> None:
 
 def test_a_damaged_batch_does_not_hide_the_others(warehouse: Warehouse) -> None:
     nights(warehouse, 3)
-    batch_id = warehouse.pin("shop", "orders").batches[day(1)]
+    batch_id = warehouse.store_dataframe(night(1), "shop", "orders", [day(1)]).batch_id
     warehouse.store.delete([f"shop.db/orders/_sfx/batches/{batch_id}/manifest"])
     found = warehouse.metrics("shop", "orders")
     assert [one.partition for one in found.partitions] == [day(0), day(2)]
