@@ -32,7 +32,7 @@ class BatchPin:
         database: The database's name.
         table: The table's name.
         location: The table's directory as a URI without secrets; each batch's manifest is at
-            ``location/PARTITION/BATCH_ID/_manifest.json``.
+            ``location/_sfx/batches/BATCH_ID/manifest``.
         entries: The partitions' names with their batch IDs, sorted by name; `of` accepts a
             mapping.
 
