@@ -70,7 +70,7 @@ SITE := site
 # The public modules, a page each. Those of operators and sensors are read from the stubs that list their names.
 stub = $(shell sed -n 's/^from \.\([a-z_.]*\) import.*/airflow_sfx.$(1).\1/p' airflow_sfx/$(1)/__init__.pyi)
 PAGES := airflow_sfx airflow_sfx.checks airflow_sfx.stack \
-	$(addprefix airflow_sfx.core., errors ledger manifest pin producer table) \
+	$(addprefix airflow_sfx.core., errors log manifest pin producer table) \
 	$(addprefix airflow_sfx.warehouse., warehouse diff.diff history.audit history.describe history.overview integrity.repair \
 		integrity.verify pins.holds pins.lineage retention.erasure retention.expire undo.rollback_run write.external_batch) \
 	$(addprefix airflow_sfx.components., packing budget sizes kinds.sparse) \

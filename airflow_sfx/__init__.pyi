@@ -68,7 +68,7 @@ from .core.errors import (
     TableNotFound as TableNotFound,
     WarehouseUnavailable as WarehouseUnavailable,
 )
-from .core.ledger import LedgerEntry as LedgerEntry
+from .core.log_entry import LogEntry as LogEntry
 from .core.manifest import Manifest as Manifest
 from .core.pin import BatchPin as BatchPin
 from .core.producer import Producer as Producer

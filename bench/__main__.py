@@ -30,7 +30,7 @@ def main() -> None:
     parts = {
         "one": lambda folder: speed.one_partition(folder, options.runs),
         "many": lambda folder: speed.many_partitions(folder, options.runs),
-        "ledger": lambda folder: scaling.ledger_length(folder, options.runs),
+        "log": lambda folder: scaling.log_length(folder, options.runs),
         "partitions": lambda folder: scaling.partition_count(folder, options.runs),
         "rollback": lambda folder: scaling.roll_back_many(folder, options.runs),
         "memory": memory.store_memory,

@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 import airflow_sfx as sfx
-from airflow_sfx.core.ledger import Change, Operation
+from airflow_sfx.core.log_entry import Change, Operation
 from airflow_sfx.core.paths import TableLayout, commit_id
 from airflow_sfx.core.stored.log_entry import EntryHeader, Mark, entry_to_bytes
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.log.commit import Author, commit
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.table.table import Table
 from bench.timing import interleaved, summary
 
@@ -23,11 +23,11 @@ YOUNG, OLD = "1", f"{MANY:,}"
 _SMALL = pd.DataFrame({"n": range(500), "text": [f"item {number}" for number in range(500)]})
 
 
-def ledger_length(folder: Path, runs: int) -> dict[str, object]:
-    return ledger_length_of(sfx.connect(f"embedded://{folder}/ledger"), runs)
+def log_length(folder: Path, runs: int) -> dict[str, object]:
+    return log_length_of(sfx.connect(f"embedded://{folder}/log"), runs)
 
 
-def ledger_length_of(warehouse: sfx.Warehouse, runs: int) -> dict[str, object]:
+def log_length_of(warehouse: sfx.Warehouse, runs: int) -> dict[str, object]:
     for table in ("young", "old"):
         warehouse.store_dataframe(_SMALL, "bench", table, ["p"])
     _lengthen(warehouse, "old", "p")
@@ -98,7 +98,7 @@ def _lengthen(warehouse: sfx.Warehouse, table: str, name: str) -> None:
         )
         entry = replace(
             first,
-            sequence=version,
+            version=version,
             origin=version,
             previous=first.batch_id,
             parent=version - 1,
@@ -112,10 +112,10 @@ def _lengthen(warehouse: sfx.Warehouse, table: str, name: str) -> None:
 def _widen(warehouse: sfx.Warehouse, table: str) -> None:
     """Commit thousands of partitions, but without data."""
     there = Table.find(TableRef("bench", table), warehouse.store, warehouse.metastore)
-    ledger = Ledger(there)
+    log = PartitionLog(there)
     changes = [
         Change(f"{number:05d}", Operation.PUBLISH, "20161101002256", rows=1, bytes=1)
         for number in range(MANY)
     ]
-    heads = ledger.heads([change.partition for change in changes])
-    commit(there, ledger, heads, lambda _: changes, Author(sfx.Producer()))
+    heads = log.heads([change.partition for change in changes])
+    commit(there, log, heads, lambda _: changes, Author(sfx.Producer()))

@@ -27,7 +27,7 @@ from airflow_sfx.metastore.hive.client import HiveClients
 from airflow_sfx.stack import Stack, down, up
 from bench.data import flights, mixed
 from bench.overwrites import OVERWRITES, overwritten
-from bench.scaling import ledger_length_of, partition_count_of
+from bench.scaling import log_length_of, partition_count_of
 from bench.timing import interleaved, summary
 
 OURS, RAW = "airflow_sfx", "pyarrow, no catalog"
@@ -47,7 +47,7 @@ def on_stack(folder: Path, runs: int) -> Iterator[dict[str, object]]:
         # First what makes the metastore answer thousands of calls: one that has just started takes
         # twice as long, for all who ask it, until Java has compiled what it runs, and those in
         # service started long ago.
-        yield {f"S3 + Hive: {name}": one for name, one in ledger_length_of(warehouse, runs).items()}
+        yield {f"S3 + Hive: {name}": one for name, one in log_length_of(warehouse, runs).items()}
         yield _commits(warehouse, stack, peers, folder, runs)
         yield _one_partition(warehouse, stack, peers, folder, 3 * runs)
         yield _many_partitions(warehouse, stack, peers, folder, runs)

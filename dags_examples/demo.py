@@ -235,7 +235,7 @@ def show_history() -> None:
     )
     for night in NIGHTS:
         for entry in sfx.history("nyc", "carrier_delays", [partition(night)]):
-            number, what = str(entry.sequence), entry.operation.value
+            number, what = str(entry.version), entry.operation.value
             table.add_row(
                 entry.partition,
                 number,

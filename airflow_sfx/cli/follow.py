@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from airflow_sfx.core.errors import WarehouseUnavailable
 
 if TYPE_CHECKING:
-    from airflow_sfx.core.ledger import LedgerEntry
+    from airflow_sfx.core.log_entry import LogEntry
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 SECONDS = 2.0
@@ -21,7 +21,7 @@ _LATE = timedelta(hours=1)
 
 def new_changes(
     warehouse: Warehouse, db: str, table: str, partitions: Collection[str] | None
-) -> Iterator[LedgerEntry]:
+) -> Iterator[LogEntry]:
     """Return the changes from now on, oldest first, as they come.
 
     Args:
@@ -35,15 +35,15 @@ def new_changes(
     """
     began = datetime.now(UTC)
 
-    def recent() -> list[LedgerEntry]:
+    def recent() -> list[LogEntry]:
         since = max(began, datetime.now(UTC) - _LATE) - _LATE
         report = warehouse.audit(db, table, since=since, foreign=False, files=False)
         found = [one for one in report.entries if partitions is None or one.partition in partitions]
         return found[::-1]
 
-    seen = {(one.partition, one.sequence) for one in recent()}
+    seen = {(one.partition, one.version) for one in recent()}
 
-    def later() -> Iterator[LedgerEntry]:
+    def later() -> Iterator[LogEntry]:
         while True:
             time.sleep(SECONDS)
             try:
@@ -51,8 +51,8 @@ def new_changes(
             except WarehouseUnavailable:
                 continue
             for entry in found:
-                if (entry.partition, entry.sequence) not in seen:
-                    seen.add((entry.partition, entry.sequence))
+                if (entry.partition, entry.version) not in seen:
+                    seen.add((entry.partition, entry.version))
                     yield entry
 
     return later()

@@ -202,10 +202,10 @@ class Chosen:
         values = [self.opened.layout.partition(name).values] if name else None
         (newest,) = self.warehouse.history(*self.names, values, limit=1)
         if not newest.moved:  # an expiry keeps the current batch
-            from airflow_sfx.warehouse.log.ledger import Ledger
+            from airflow_sfx.warehouse.log.partition_log import PartitionLog
 
-            ledger = Ledger(self.opened)
-            newest = ledger.last_move(name, ledger.head(name)) or newest
+            log = PartitionLog(self.opened)
+            newest = log.last_move(name, log.head(name)) or newest
         if newest.previous is None:
             raise BatchNotFound(
                 f"{self.opened.describe(name)} has no batch before {newest.batch_id}, its first",

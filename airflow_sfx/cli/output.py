@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.warehouse import words
 from airflow_sfx.warehouse.json_values import plain
@@ -132,7 +132,7 @@ def change(before: object, after: object) -> str | None:
     return f"{'-' if before is None else before} → {'-' if after is None else after}"
 
 
-def why(entry: LedgerEntry | TableCommit) -> str:
+def why(entry: LogEntry | TableCommit) -> str:
     """Return the reason of a change, with the batches that it expired or discarded."""
     return words.why(entry.reason, entry.retired, entry.discarded)
 

@@ -1,1 +1,1 @@
-"""Values and rules without I/O: names, paths, pins, manifests, ledger entries."""
+"""Values and rules without I/O: names, paths, pins, manifests, log entries."""

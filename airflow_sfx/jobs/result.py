@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 
 from airflow_sfx.core.errors import BatchNotFound, PartitionNotFound, TableNotFound
-from airflow_sfx.core.ledger import LedgerEntry, Operation
+from airflow_sfx.core.log_entry import LogEntry, Operation
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.jobs.contract import Job, Output, result_path
@@ -113,7 +113,7 @@ def began(attempt: str) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
-def _published(entries: Iterable[LedgerEntry], attempts: Collection[str]) -> LedgerEntry | None:
+def _published(entries: Iterable[LogEntry], attempts: Collection[str]) -> LogEntry | None:
     """Return the newest change by the attempts that was not undone; entries are newest first."""
     undone: set[str | None] = set()
     for entry in entries:

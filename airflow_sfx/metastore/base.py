@@ -44,7 +44,7 @@ class PartitionInfo:
     Args:
         partition: The partition.
         location: The directory that engines read, as a URI.
-        sequence: The number of the log entry that moved the pointer there; 0 if another engine
+        version: The number of the log entry that moved the pointer there; 0 if another engine
             moved it.
         batch_id: The batch at the location; None if the partition has no batch.
         rows: The number of rows of the batch; None if unknown.
@@ -58,7 +58,7 @@ class PartitionInfo:
 
     partition: Partition
     location: str
-    sequence: int = 0
+    version: int = 0
     batch_id: str | None = None
     rows: int | None = None
     bytes: int | None = None
@@ -231,7 +231,7 @@ class Metastore(ABC):
     ) -> TableInfo | None:
         """Move the pointers of partitions at one moment, and add missing partitions.
 
-        A pointer never moves to a lower ``sequence``, so that a late writer cannot move one back.
+        A pointer never moves to a lower ``version``, so that a late writer cannot move one back.
         Pointers that are ``gone`` remove their partitions, if they exist.
 
         Args:

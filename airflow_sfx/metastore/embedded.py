@@ -61,7 +61,7 @@ CREATE TABLE IF NOT EXISTS partitions (
     table_id INTEGER NOT NULL REFERENCES tables (id),
     partition_values TEXT NOT NULL,
     location TEXT NOT NULL,
-    sequence INTEGER NOT NULL,
+    version INTEGER NOT NULL,
     batch_id TEXT,
     rows INTEGER,
     bytes INTEGER,
@@ -70,17 +70,17 @@ CREATE TABLE IF NOT EXISTS partitions (
 ) WITHOUT ROWID;
 """
 
-_DROP = "DELETE FROM partitions WHERE table_id = ? AND partition_values = ? AND sequence <= ?"
+_DROP = "DELETE FROM partitions WHERE table_id = ? AND partition_values = ? AND version <= ?"
 _COUNT = "SELECT count(*) FROM partitions WHERE table_id = ? AND partition_values = ?"
 
 _REPOINT = """
-INSERT INTO partitions (table_id, partition_values, location, sequence, batch_id, rows, bytes, at)
+INSERT INTO partitions (table_id, partition_values, location, version, batch_id, rows, bytes, at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (table_id, partition_values) DO UPDATE SET
-    location = excluded.location, sequence = excluded.sequence, batch_id = excluded.batch_id,
+    location = excluded.location, version = excluded.version, batch_id = excluded.batch_id,
     rows = excluded.rows, bytes = excluded.bytes,
     at = CASE WHEN excluded.batch_id IS partitions.batch_id THEN partitions.at ELSE excluded.at END
-WHERE excluded.sequence >= partitions.sequence
+WHERE excluded.version >= partitions.version
 """
 
 
@@ -192,7 +192,7 @@ class EmbeddedMetastore(Metastore):
     ) -> dict[Partition, PartitionInfo]:
         """Return the pointers of partitions; see `Metastore.get_partitions`."""
         query = (
-            "SELECT partition_values, p.location, sequence, batch_id, rows, bytes, at FROM"
+            "SELECT partition_values, p.location, version, batch_id, rows, bytes, at FROM"
             " partitions p JOIN tables t ON t.id = p.table_id WHERE t.database = ? AND t.name = ?"
         )
         with self._reading() as db:
@@ -251,7 +251,7 @@ class EmbeddedMetastore(Metastore):
                     table_id,
                     _key(p.partition),
                     self._stored(p.location),
-                    p.sequence,
+                    p.version,
                     p.batch_id,
                     p.rows,
                     p.bytes,
@@ -265,7 +265,7 @@ class EmbeddedMetastore(Metastore):
                 for p in pointers
             )
             db.executemany(_REPOINT, moves)
-            gone = ((table_id, _key(p.partition), p.sequence) for p in pointers if p.gone)
+            gone = ((table_id, _key(p.partition), p.version) for p in pointers if p.gone)
             db.executemany(_DROP, gone)
         return info if known else None
 
@@ -307,9 +307,9 @@ class EmbeddedMetastore(Metastore):
     def _partition(
         self, row: tuple[str, str, int, str | None, int | None, int | None, str]
     ) -> PartitionInfo:
-        values, stored, sequence, batch_id, rows, size, at = row
+        values, stored, version, batch_id, rows, size, at = row
         partition = Partition(tuple(json.loads(values)))
-        return PartitionInfo(partition, self._location(stored), sequence, batch_id, rows, size, at)
+        return PartitionInfo(partition, self._location(stored), version, batch_id, rows, size, at)
 
     def _is_created(self) -> bool:
         """Return whether the file exists and has the tables."""

@@ -204,7 +204,7 @@ class GlueMetastore(Metastore):
         for pointer in pointers:
             found = there.get(pointer.partition.values)
             if pointer.gone:
-                if found and pointer.sequence >= objects.pointer_of_partition(found).sequence:
+                if found and pointer.version >= objects.pointer_of_partition(found).version:
                     gone.append({"Values": found["Values"]})
             elif found is None:
                 missing.append(objects.partition_input(table, None, pointer))

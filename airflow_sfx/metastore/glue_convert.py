@@ -12,9 +12,9 @@ from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import PartitionInfo, TableInfo
 from airflow_sfx.metastore.table_properties import (
     INPUT_FORMAT,
+    LOG_VERSION,
     OUTPUT_FORMAT,
     ROOT,
-    SEQUENCE,
     SERDE,
     format_in,
     own_parameters,
@@ -147,7 +147,7 @@ def pointer_of_table(table: Mapping[str, Any]) -> PartitionInfo | None:
     parameters = table.get("Parameters", {})
     return (
         pointer_in((), table["StorageDescriptor"]["Location"], parameters)
-        if SEQUENCE in parameters
+        if LOG_VERSION in parameters
         else None
     )
 

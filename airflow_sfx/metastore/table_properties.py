@@ -24,7 +24,7 @@ ROOT = "sfx.root"
 """The table's directory, as the location of a table without partitions is its pointer."""
 
 
-SEQUENCE = "sfx.sequence"
+LOG_VERSION = "sfx.log-version"
 
 
 VERSION = "sfx.version"
@@ -59,7 +59,7 @@ _FORMAT_PARAMETERS = (
 )
 
 
-_INTERNAL = (ROOT, SEQUENCE, VERSION, COLUMNS, _BATCH, _AT)
+_INTERNAL = (ROOT, LOG_VERSION, VERSION, COLUMNS, _BATCH, _AT)
 
 
 # What engines stored about the files of the previous location.
@@ -128,14 +128,14 @@ def pointing(parameters: Mapping[str, str], pointer: PartitionInfo) -> dict[str,
     Example:
         >>> pointer = PartitionInfo(Partition(("a",)), "s3://b/x", 3, rows=2)
         >>> pointing({"owner": "me", "numRows": "9"}, pointer)
-        {'owner': 'me', 'numRows': '2', 'sfx.at': '', 'sfx.sequence': '3'}
+        {'owner': 'me', 'numRows': '2', 'sfx.at': '', 'sfx.log-version': '3'}
     """
     kept = {name: value for name, value in parameters.items() if name not in _STALE}
     same = pointer.batch_id is not None and parameters.get(_BATCH) == pointer.batch_id
     at = parameters.get(_AT, pointer.at) if same else pointer.at
     facts = {_BATCH: pointer.batch_id, _ROWS: pointer.rows, _BYTES: pointer.bytes, _AT: at}
     known = {name: str(value) for name, value in facts.items() if value is not None}
-    return {**kept, **known, SEQUENCE: str(pointer.sequence)}
+    return {**kept, **known, LOG_VERSION: str(pointer.version)}
 
 
 def pointer_in(
@@ -145,7 +145,7 @@ def pointer_in(
     return PartitionInfo(
         partition=Partition(tuple(values)),
         location=clean_uri(location),
-        sequence=_number(parameters.get(SEQUENCE)) or 0,
+        version=_number(parameters.get(LOG_VERSION)) or 0,
         batch_id=parameters.get(_BATCH),
         rows=_number(parameters.get(_ROWS)),
         bytes=_number(parameters.get(_BYTES)),
@@ -155,7 +155,7 @@ def pointer_in(
 
 def follows(pointer: PartitionInfo, there: PartitionInfo) -> bool:
     """Whether to move a pointer: not back, and not to where it is already."""
-    return pointer.sequence >= there.sequence and replace(pointer, at=there.at) != there
+    return pointer.version >= there.version and replace(pointer, at=there.at) != there
 
 
 def _number(text: str | None) -> int | None:

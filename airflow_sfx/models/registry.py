@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.validation import storable_text
@@ -366,7 +366,7 @@ class ModelRegistry(ModelExports, ModelQuestions):
 
     def history(
         self, name: str, alias: str = PRODUCTION, *, limit: int | None = 100
-    ) -> Rows[LedgerEntry]:
+    ) -> Rows[LogEntry]:
         """List the changes of an alias, newest first: which version, when, by whom and why.
 
         Args:

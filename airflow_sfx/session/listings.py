@@ -18,7 +18,7 @@ TABLES: Columns = (
 )
 HISTORY: Columns = (
     ("partition", _TEXT, lambda one: one.partition),
-    ("version", _COUNT, lambda one: one.sequence),
+    ("version", _COUNT, lambda one: one.version),
     ("operation", _TEXT, lambda one: one.operation.value),
     ("batch_id", _TEXT, lambda one: one.batch_id),
     ("previous", _TEXT, lambda one: one.previous),

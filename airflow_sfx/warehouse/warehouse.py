@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from airflow_sfx.core.errors import ForeignChange, InvalidName, TableNotFound
 from airflow_sfx.core.io.uris import clean_uri
-from airflow_sfx.core.ledger import LedgerEntry, Operation
+from airflow_sfx.core.log_entry import LogEntry, Operation
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.options import As, Check, Keys, LoadOptions
 from airflow_sfx.core.partition import Partition
@@ -35,7 +35,7 @@ from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.connection import Connection
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.events import check_pin
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.log.run_index import Unit
 from airflow_sfx.warehouse.results import Rows
 from airflow_sfx.warehouse.table.log_only import DATABASE, refuse_model
@@ -310,7 +310,7 @@ class Warehouse:
         if table.is_dropped:
             self._open(table.ref.database, table.ref.table)  # raises the error that says so
         author = self._author(producer, reason)
-        return publish_pin(table, Ledger(table), pin, author, force=force, expected=expected)
+        return publish_pin(table, PartitionLog(table), pin, author, force=force, expected=expected)
 
     def discard(
         self, pin: BatchPin, *, reason: str = "", producer: Producer | None = None
@@ -346,7 +346,7 @@ class Warehouse:
         from airflow_sfx.warehouse.write.discard import discard_pin
 
         table = self._table_of(pin)
-        return discard_pin(table, Ledger(table), pin, self._author(producer, reason))
+        return discard_pin(table, PartitionLog(table), pin, self._author(producer, reason))
 
     @overload
     def load_dataframe(
@@ -821,7 +821,7 @@ class Warehouse:
         from airflow_sfx.warehouse.history.describe import table_state
 
         opened = self._open(db, table)
-        return table_state(opened, Ledger(opened))
+        return table_state(opened, PartitionLog(opened))
 
     def staged(
         self, db: str, table: str, partitions: Sequence[object] | None = None
@@ -848,7 +848,7 @@ class Warehouse:
 
         opened = self._open(db, table)
         wanted = opened.wanted(partitions)
-        return Rows(list_staged(opened, Ledger(opened), wanted))
+        return Rows(list_staged(opened, PartitionLog(opened), wanted))
 
     def overview(
         self, db: str, table: str, partitions: Sequence[object] | None = None
@@ -884,7 +884,7 @@ class Warehouse:
         partition: Sequence[object] | None = None,
         *,
         limit: int | None = 100,
-    ) -> Rows[LedgerEntry]:
+    ) -> Rows[LogEntry]:
         """List the changes of one partition or of a whole table, newest first.
 
         Args:
@@ -903,7 +903,7 @@ class Warehouse:
 
         Example:
             >>> entries = warehouse.history("sales", "sold_items", ["20161031"])
-            >>> [(entry.sequence, entry.operation.value) for entry in entries]
+            >>> [(entry.version, entry.operation.value) for entry in entries]
             [(2, 'publish'), (1, 'publish')]
         """
         from airflow_sfx.warehouse.history.history import partition_history, table_history
@@ -913,9 +913,9 @@ class Warehouse:
         opened = self._open_ended(db, table)
         wanted = opened.wanted(partition, "partition")
         if wanted is None:
-            return Rows(table_history(opened, Ledger(opened), limit))
+            return Rows(table_history(opened, PartitionLog(opened), limit))
         return Rows(
-            partition_history(opened, Ledger(opened), _partition_name(wanted, opened), limit)
+            partition_history(opened, PartitionLog(opened), _partition_name(wanted, opened), limit)
         )
 
     def history_page(
@@ -934,7 +934,7 @@ class Warehouse:
             table: The table.
             partition: The partition's values, or None for a table without partitions.
             limit: The maximum number of entries.
-            before: Return only entries with a lower sequence number, which is that of the last
+            before: Return only entries with a lower version, which is that of the last
                 entry on the previous page; or None for the newest entries.
 
         Returns:
@@ -959,7 +959,7 @@ class Warehouse:
         opened = self._open_ended(db, table)
         return history_page(
             opened,
-            Ledger(opened),
+            PartitionLog(opened),
             _partition_name(opened.wanted(partition) or [], opened),
             limit,
             before,
@@ -1023,7 +1023,7 @@ class Warehouse:
         wanted = AuditFilter(since, until, actor, dag_id, run_id, limit, kind)
         opened = self._open_ended(db, table)
         return audit_table(
-            opened, Ledger(opened), wanted, foreign=foreign, files=files, by_commit=by_commit
+            opened, PartitionLog(opened), wanted, foreign=foreign, files=files, by_commit=by_commit
         )
 
     def audit_commit(self, db: str, table: str, commit: str) -> AuditReport:
@@ -1266,7 +1266,7 @@ class Warehouse:
                 )
         if wanted is None:
             raise _without_partition("rollback", opened)
-        return roll_back(opened, Ledger(opened), wanted, author, to=to, expected=seen)
+        return roll_back(opened, PartitionLog(opened), wanted, author, to=to, expected=seen)
 
     def drop(
         self,
@@ -1310,9 +1310,9 @@ class Warehouse:
         author = self._author(producer, reason)
         opened = self._open(db, table)
         if partitions is None:
-            return drop_table(opened, Ledger(opened), author)
+            return drop_table(opened, PartitionLog(opened), author)
         wanted = opened.wanted(partitions) or []
-        return drop_partitions(opened, Ledger(opened), wanted, author)
+        return drop_partitions(opened, PartitionLog(opened), wanted, author)
 
     def night(self, since: datetime | None = None, *, full: bool | None = None) -> NightReport:
         """Report what needs attention after a night, in all tables.
@@ -1394,7 +1394,7 @@ class Warehouse:
                 return RollbackPlan(plan_restore(opened, record, chosen, to=to))
         if wanted is None:
             raise _without_partition("plan_rollback", opened)
-        steps = plan_rollback(opened, Ledger(opened), wanted, to=to)
+        steps = plan_rollback(opened, PartitionLog(opened), wanted, to=to)
         left = {one.partition: one.previous for one in steps if one.previous != one.batch_id}
         batches = [(name, batch) for name, batch in left.items() if batch]
         return RollbackPlan(steps, models_of(opened, batches, self._names_of))
@@ -1607,7 +1607,7 @@ class Warehouse:
         self._refuse_model(db, table, "without a column", "save a version of other columns")
         opened, author = self._open(db, table), self._author(producer, reason)
         change = ColumnChange(column)
-        return change_column(opened, Ledger(opened), change, author, dry_run=dry_run)
+        return change_column(opened, PartitionLog(opened), change, author, dry_run=dry_run)
 
     def rename_column(
         self,
@@ -1659,7 +1659,7 @@ class Warehouse:
         self._refuse_model(db, table, "given other columns", "save a version of other columns")
         opened, author = self._open(db, table), self._author(producer, reason)
         change = ColumnChange(column, to)
-        return change_column(opened, Ledger(opened), change, author, dry_run=dry_run)
+        return change_column(opened, PartitionLog(opened), change, author, dry_run=dry_run)
 
     def rename(
         self,
@@ -1821,7 +1821,7 @@ class Warehouse:
         elif places:
             allow_directories(self._open(db, table), places)
         opened = opened or self._open(db, table)
-        made += repair_table(opened, Ledger(opened), progress)
+        made += repair_table(opened, PartitionLog(opened), progress)
         if put_in_force(opened):
             made.append(
                 Repair("", "the newest declaration of its checks was not in force", "put it there")
@@ -2360,7 +2360,7 @@ class Warehouse:
         def run(ref: TableRef, dry: bool) -> ErasureReport:
             opened = self._open_ended(ref.database, ref.table)
             report = erase(
-                opened, Ledger(opened), erasure, author, dry_run=dry, now=datetime.now(UTC)
+                opened, PartitionLog(opened), erasure, author, dry_run=dry, now=datetime.now(UTC)
             )
             batches = [(one.partition, one.batch_id) for one in report.batches]
             models = models_of(opened, batches, self._names_of, and_before=True)
@@ -2456,7 +2456,7 @@ class Warehouse:
         similar = opened.wanted(like, "like") if like is not None else None
         return table_metrics(
             opened,
-            Ledger(opened),
+            PartitionLog(opened),
             None
             if columns is None
             else [named(one, "columns") for one in listed(columns, "columns")],
@@ -2575,7 +2575,7 @@ class Warehouse:
         wanted = None if partitions is None else opened.wanted(partitions)
         given = None if checks is None else declare(listed(checks, "checks"), ())
         due = declared_checks(opened) if given is None else given
-        return Rows(check_current(opened, Ledger(opened), wanted, due, progress))
+        return Rows(check_current(opened, PartitionLog(opened), wanted, due, progress))
 
     def verify(self, pin: BatchPin) -> VerifyReport:
         """Read every file of a pin and check it against the manifest.
@@ -2669,7 +2669,7 @@ class Warehouse:
         for ref in [*self.tables(), *self.dropped_tables()]:
             with suppress(ForeignChange):  # a table of another engine has no history
                 opened = self._open_ended(ref.database, ref.table)
-                reports.append(audit_table(opened, Ledger(opened), wanted))
+                reports.append(audit_table(opened, PartitionLog(opened), wanted))
         return export_changes(
             self.store_dataframe, reports, target, reason or "export of the audit trail"
         )
@@ -2789,12 +2789,12 @@ class Warehouse:
 
         if as_of is not None:
             found, when = (
-                batches_as_of(table, Ledger(table), wanted, as_of),
+                batches_as_of(table, PartitionLog(table), wanted, as_of),
                 f"had a batch at {as_of.isoformat()}",
             )
         else:
             found, when = (
-                current_batches(table, Ledger(table), wanted, to_load=to_load),
+                current_batches(table, PartitionLog(table), wanted, to_load=to_load),
                 "has a batch",
             )
         if not found:
@@ -2851,7 +2851,7 @@ class Warehouse:
         from airflow_sfx.warehouse.retention.expire import retain
 
         now = datetime.now(UTC)
-        report = retain(table, Ledger(table), rule, author, dry_run=dry_run, now=now)
+        report = retain(table, PartitionLog(table), rule, author, dry_run=dry_run, now=now)
         return replace(report, models=models_of(table, report.batches, self._names_of))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from airflow_sfx.core.errors import counted as counted  # noqa: PLC0414  a word like the others
-from airflow_sfx.core.ledger import Operation
+from airflow_sfx.core.log_entry import Operation
 
 WHOLE = "(whole table)"
 """The partition of a table without partition keys."""

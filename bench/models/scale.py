@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 import airflow_sfx as sfx
-from airflow_sfx.core.ledger import Change, LedgerEntry, Operation, next_entry
+from airflow_sfx.core.log_entry import Change, LogEntry, Operation, next_entry
 from airflow_sfx.core.paths import CONTENT
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
@@ -31,7 +31,7 @@ from airflow_sfx.models.flavours.coefficients import Coefficients
 from airflow_sfx.models.pin import LATEST, table_of
 from airflow_sfx.models.record import record_from
 from airflow_sfx.models.registry import ModelRegistry
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.pins.lineage import record_downstream
 from airflow_sfx.warehouse.table.log_only import LogOnlyMetastore
 from airflow_sfx.warehouse.table.table import Table
@@ -166,7 +166,7 @@ def _versions(root: Path) -> None:
     entries = read_artifact(registry.fetch(pin), str(pin))
     record = record_from(entries[FIRST], str(pin))
     table = _table(root, "delays")
-    entry = Ledger(table).head(LATEST).entry
+    entry = PartitionLog(table).head(LATEST).entry
     start = datetime.strptime(pin.version, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     for number in range(2, _COUNT + 1):
         version = f"{start + timedelta(seconds=number):%Y%m%d%H%M%S}"
@@ -197,16 +197,16 @@ def _table(root: Path, name: str) -> Table:
     return Table.find(ref, store, LogOnlyMetastore(store))
 
 
-def _append(table: Table, version: str, head: LedgerEntry | None) -> LedgerEntry:
+def _append(table: Table, version: str, head: LogEntry | None) -> LogEntry:
     entry = next_entry(
         head,
         Change(LATEST, Operation.PUBLISH, version, bytes=20_000),
-        sequence=head.sequence + 1 if head else 1,
+        version=head.version + 1 if head else 1,
         commit=f"2016-11-01/000000.000000-{version}",
         group=False,
         at=_FIRST,
         producer=_PRODUCER,
         reason="nightly",
     )
-    assert Ledger(table).append(entry)
+    assert PartitionLog(table).append(entry)
     return entry

@@ -79,7 +79,7 @@ def test_history_is_newest_first_complete_and_not_taken_for_markup(command) -> N
     assert bad < good
     assert "nightly load manual__1" in lines[bad]
     assert [
-        entry["sequence"] for entry in json.loads(command("history", TABLE, "--json").stdout)
+        entry["version"] for entry in json.loads(command("history", TABLE, "--json").stdout)
     ] == [2, 1]
 
 
@@ -130,8 +130,8 @@ def test_rollback_of_a_run_undoes_what_it_published(command, warehouse) -> None:
     assert warehouse.load_dataframe("sales", "sold_items", [DAY])["price"].sum() == 99.5
 
 
-def damage(warehouse: sfx.Warehouse, table: str, sequence: int = 1) -> None:
-    path = warehouse.store.local_path(f"sales.db/{table}/_sfx/log/00000000/{sequence:010d}.json")
+def damage(warehouse: sfx.Warehouse, table: str, version: int = 1) -> None:
+    path = warehouse.store.local_path(f"sales.db/{table}/_sfx/log/00000000/{version:010d}.json")
     with open(path, "w") as file:
         file.write("{")
 
@@ -367,7 +367,7 @@ def test_staged_batches_are_shown_with_failed_checks_and_retained_by_their_age(
 
 def test_audit_tells_what_changed_and_by_whom(command) -> None:
     (report,) = json.loads(command("audit", TABLE, "--json").stdout)
-    assert [entry["sequence"] for entry in report["entries"]] == [2, 1]
+    assert [entry["version"] for entry in report["entries"]] == [2, 1]
     assert report["foreign"] == []
     assert (
         json.loads(command("audit", "--json", "--since", "2099-01-01T00:00Z").stdout)[0]["entries"]
@@ -382,7 +382,7 @@ def test_audit_writes_json_lines_and_a_table(command, warehouse) -> None:
     lines = [
         json.loads(line) for line in command("audit", TABLE, "--json-lines").stdout.splitlines()
     ]
-    assert [(line["table"], line["change"]["sequence"]) for line in lines] == [
+    assert [(line["table"], line["change"]["version"]) for line in lines] == [
         (TABLE, 2),
         (TABLE, 1),
     ]

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName, StaleAttempt
-from airflow_sfx.core.ledger import (
+from airflow_sfx.core.log_entry import (
     REMEMBERED_ATTEMPTS,
     Change,
-    LedgerEntry,
+    LogEntry,
     Operation,
     next_entry,
     time_after,
@@ -198,10 +198,10 @@ def test_members_of_another_kind_are_refused(members: dict[str, object]) -> None
         opened(resealed(**members))
 
 
-def follow(head: LedgerEntry | None, batch: str | None, **options: object) -> LedgerEntry:
+def follow(head: LogEntry | None, batch: str | None, **options: object) -> LogEntry:
     operation = Operation.PUBLISH if batch else Operation.ROLLBACK
     defaults = {
-        "sequence": head.sequence + 1 if head else 1,
+        "version": head.version + 1 if head else 1,
         "commit": "c",
         "at": time_after(NOW, head.at if head else None),
         "reason": "",

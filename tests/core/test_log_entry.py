@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from airflow_sfx.core.errors import InconsistentBatch
-from airflow_sfx.core.ledger import Change, LedgerEntry, Operation, next_entry
+from airflow_sfx.core.log_entry import Change, LogEntry, Operation, next_entry
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.stored.log_entry import (
     Checkpoint,
@@ -40,7 +40,7 @@ HEADER = EntryHeader(
 
 
 @st.composite
-def entries(draw: st.DrawFn) -> list[LedgerEntry]:
+def entries(draw: st.DrawFn) -> list[LogEntry]:
     found = []
     for name in draw(st.sets(TEXTS, min_size=1, max_size=6)):
         number = draw(st.integers(0, 2**62))
@@ -59,7 +59,7 @@ def entries(draw: st.DrawFn) -> list[LedgerEntry]:
         entry = next_entry(
             None,
             change,
-            sequence=HEADER.version,
+            version=HEADER.version,
             commit=HEADER.commit,
             at=AT,
             producer=draw(st.sampled_from([HEADER.producer, HEADER.producer])),
@@ -79,7 +79,7 @@ def opened(data: bytes) -> StoredEntry:
 
 @given(changes=entries())
 @settings(max_examples=150, deadline=None)
-def test_an_entry_is_read_as_it_was_written(changes: list[LedgerEntry]) -> None:
+def test_an_entry_is_read_as_it_was_written(changes: list[LogEntry]) -> None:
     header = replace(HEADER, partitions=len(changes))
     data = entry_to_bytes(header, changes)
     expected = sorted(changes, key=lambda one: one.partition)
@@ -117,7 +117,7 @@ def test_an_entry_that_breaks_a_rule_is_refused(wrong: dict[str, object]) -> Non
 )
 def test_a_change_that_breaks_a_rule_is_refused(wrong: dict[str, object]) -> None:
     change = Change("p", Operation.PUBLISH, "20161101002256")
-    entry = next_entry(None, change, sequence=42, commit="c", at=AT, producer=Producer(), reason="")
+    entry = next_entry(None, change, version=42, commit="c", at=AT, producer=Producer(), reason="")
     data = entry_to_bytes(HEADER, [replace(entry, **wrong)])
     with pytest.raises(InconsistentBatch, match="^e "):
         opened(data).all()
@@ -134,7 +134,7 @@ def test_an_entry_of_a_later_format_asks_for_a_later_package(monkeypatch) -> Non
 def test_many_changes_share_what_is_known_of_attempts() -> None:
     attempts = {f"nightly/r{number}/load/-1": "000001" for number in range(32)}
     change = Change("p", Operation.PUBLISH, "20161101002256")
-    entry = next_entry(None, change, sequence=42, commit="c", at=AT, producer=Producer(), reason="")
+    entry = next_entry(None, change, version=42, commit="c", at=AT, producer=Producer(), reason="")
     changes = [
         replace(entry, partition=f"{number:05d}", attempts=attempts) for number in range(10_000)
     ]

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 import airflow_sfx as sfx
-from airflow_sfx.core.ledger import LedgerEntry, Operation
+from airflow_sfx.core.log_entry import LogEntry, Operation
 from airflow_sfx.core.manifest import CheckResult, DataFile, Manifest
 from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.pin import BatchPin
@@ -72,9 +72,9 @@ MANIFEST = Manifest(
     location="s3://b/elsewhere",
     checks=(CheckResult("rows", False, '3 "rows"\\ /'), CheckResult("ok", True, "")),
 )
-ENTRY = LedgerEntry(
+ENTRY = LogEntry(
     partition="2016/Köln",
-    sequence=4,
+    version=4,
     operation=Operation.PUBLISH,
     batch_id="20161101002256",
     previous=None,
@@ -91,9 +91,9 @@ ENTRY = LedgerEntry(
     bytes=15,
     location="",
 )
-RETIRED = LedgerEntry(
+RETIRED = LogEntry(
     partition="",
-    sequence=4,
+    version=4,
     operation=Operation.RETIRE,
     batch_id=None,
     previous="20161101002256",
@@ -126,9 +126,9 @@ HEADER = EntryHeader(
     applied=3,
     undo="u",
 )
-DISCARDED = LedgerEntry(
+DISCARDED = LogEntry(
     partition="a",
-    sequence=4,
+    version=4,
     operation=Operation.DISCARD,
     batch_id=None,
     previous=None,

@@ -60,7 +60,7 @@ class Bench:
     def run(self, code: str, **options: Any) -> sfx.BatchPin:
         return run_job(self.runner, self.work(code, **options), self.warehouse)
 
-    def entries(self) -> list[sfx.LedgerEntry]:
+    def entries(self) -> list[sfx.LogEntry]:
         return list(self.warehouse.history("shop", "totals"))
 
 

@@ -9,7 +9,7 @@ from airflow_sfx.core.schema import Column
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import TableInfo
 from airflow_sfx.metastore.hive.convert import info_of, next_version, pointer_of_table, table_of
-from airflow_sfx.metastore.table_properties import COLUMNS, SEQUENCE, VERSION
+from airflow_sfx.metastore.table_properties import COLUMNS, LOG_VERSION, VERSION
 
 INFO = TableInfo(TableRef("sales", "items"), "s3://b/items", (Column("n", "int"),), (), {})
 
@@ -41,5 +41,5 @@ def test_a_version_that_nobody_wrote_is_an_inconsistent_batch(text: str) -> None
 @pytest.mark.parametrize("text", ["x", "", "9" * 5000])
 def test_a_pointer_whose_number_nobody_wrote_has_none(text: str) -> None:
     table = table_of(INFO)
-    table.parameters[SEQUENCE] = text
-    assert pointer_of_table(table).sequence == 0
+    table.parameters[LOG_VERSION] = text
+    assert pointer_of_table(table).version == 0

@@ -36,7 +36,7 @@ from airflow_sfx.metastore.hive.requests import server_errors
 from airflow_sfx.stack import hive_metastore, process, s3_server
 from airflow_sfx.stack.settings import settle
 from airflow_sfx.warehouse.connect import connect
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.faults.proxy import proxy
 from tests.metastore.hive_server import warehouse_on
@@ -274,7 +274,7 @@ def test_a_commit_asks_for_the_lock_while_it_writes_down_what_it_will_do(
     warehouse = warehouse_on(clean_address)
     store_change_and_roll_back(warehouse)
     seen: list[int] = []
-    original = Ledger.create
+    original = PartitionLog.create
 
     def placed(*arguments: Any) -> bool:
         give_up = time.monotonic() + 10
@@ -283,7 +283,7 @@ def test_a_commit_asks_for_the_lock_while_it_writes_down_what_it_will_do(
         seen.append(locks_shown(clean_address))
         return original(*arguments)
 
-    monkeypatch.setattr(Ledger, "create", placed)
+    monkeypatch.setattr(PartitionLog, "create", placed)
     warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "servers", "items", ["20161031"])
     assert seen == [1]
     assert locks_shown(clean_address) == 0
@@ -321,11 +321,11 @@ WHOLE = TableInfo(
 )
 
 
-def move_to(metastore: HiveMetastore, sequence: int) -> None:
-    place = f"{WHOLE.location}/{sequence}"
+def move_to(metastore: HiveMetastore, version: int) -> None:
+    place = f"{WHOLE.location}/{version}"
     metastore.repoint(
         WHOLE.ref,
-        [PartitionInfo(Partition(), place, sequence, "20161101002256", 3, 40, "2016-11-01")],
+        [PartitionInfo(Partition(), place, version, "20161101002256", 3, 40, "2016-11-01")],
     )
 
 
@@ -357,16 +357,16 @@ def test_without_locks_no_change_of_a_table_writes_back_what_it_was_before_anoth
     one, other = (HiveMetastore(address, "s3://warehouse/servers") for _ in range(2))
     assert one.create_table(WHOLE) == WHOLE
     columns = {"n"}
-    sequence = 0
+    version = 0
     for turn in range(2):  # a table that was never written, and one that was
         columns |= {f"a{turn}", f"b{turn}", f"c{turn}", f"d{turn}"}
-        sequence += 3
-        move_to(crossed(one, partial(add_column, other, f"a{turn}")), sequence - 2)
-        add_column(crossed(one, partial(move_to, other, sequence - 1)), f"b{turn}")
+        version += 3
+        move_to(crossed(one, partial(add_column, other, f"a{turn}")), version - 2)
+        add_column(crossed(one, partial(move_to, other, version - 1)), f"b{turn}")
         add_column(crossed(one, partial(add_column, other, f"c{turn}")), f"d{turn}")
-        move_to(crossed(one, partial(move_to, other, sequence)), sequence - 1)
+        move_to(crossed(one, partial(move_to, other, version)), version - 1)
         (pointer,) = other.get_partitions(WHOLE.ref).values()
-        assert (pointer.sequence, pointer.location) == (sequence, f"{WHOLE.location}/{sequence}")
+        assert (pointer.version, pointer.location) == (version, f"{WHOLE.location}/{version}")
         info = other.get_table(WHOLE.ref)
         assert info is not None
         assert {column.name for column in info.columns} == columns
@@ -394,12 +394,10 @@ def test_a_table_of_an_earlier_version_is_changed_and_guarded_from_then_on(
     (pointer,) = other.get_partitions(WHOLE.ref).values()
     info = other.get_table(WHOLE.ref)
     assert info is not None
-    assert (pointer.sequence, {column.name for column in info.columns}) == (4, {"n", "a"})
+    assert (pointer.version, {column.name for column in info.columns}) == (4, {"n", "a"})
 
 
-def test_without_lock_tables_the_ledgers_keep_the_order(
-    stack, address_without_locks, caplog
-) -> None:
+def test_without_lock_tables_the_logs_keep_the_order(stack, address_without_locks, caplog) -> None:
     assert s3_server.ready(stack)
     caplog.set_level("INFO")
     warehouse = warehouse_on(address_without_locks)

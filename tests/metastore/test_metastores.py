@@ -57,11 +57,11 @@ def metastore(where) -> Metastore:
     return open_metastore(where)
 
 
-def pointer(value: str, sequence: int, place: str = "x") -> PartitionInfo:
+def pointer(value: str, version: int, place: str = "x") -> PartitionInfo:
     return PartitionInfo(
         Partition((value,)),
         f"{PLACE}/{place}",
-        sequence,
+        version,
         "20161101002256",
         3,
         40,
@@ -145,7 +145,7 @@ def test_partitions_with_values_that_no_batch_can_have_are_left_out_and_told(
     assert [one.location.rpartition("/")[2] for one in (null, tab)] == ["null", "tab"]
     assert null.rule == f"'{NULL}' is Hive's name for a null partition value"
     assert "control character" in tab.rule
-    moved = [replace(one, sequence=2) for one in ours]
+    moved = [replace(one, version=2) for one in ours]
     metastore.repoint(REF, moved)
     assert list(metastore.get_partitions(REF).values()) == moved
 
@@ -223,14 +223,14 @@ def test_a_later_entry_of_the_same_batch_leaves_since_when_it_is_current(
     first = replace(pointer("a", 1), partition=partition)
     metastore.repoint(REF, [first])
     later = "2016-12-01T00:00:00+00:00"
-    for sequence, batch_id, since in (
+    for version, batch_id, since in (
         (2, first.batch_id, first.at),
         (2, first.batch_id, first.at),
         (3, "20161201000000", later),
     ):
-        metastore.repoint(REF, [replace(first, sequence=sequence, batch_id=batch_id, at=later)])
+        metastore.repoint(REF, [replace(first, version=version, batch_id=batch_id, at=later)])
         (found,) = metastore.get_partitions(REF).values()
-        assert (found.sequence, found.batch_id, found.at) == (sequence, batch_id, since)
+        assert (found.version, found.batch_id, found.at) == (version, batch_id, since)
 
 
 def test_a_move_that_fails_half_way_moves_nothing(metastore: Metastore) -> None:
@@ -242,7 +242,7 @@ def test_a_move_that_fails_half_way_moves_nothing(metastore: Metastore) -> None:
     there = metastore.get_partitions(REF)
     with_rows = {partition: info for partition, info in there.items() if info.batch_id}
     assert with_rows == {Partition(("a",)): pointer("a", 1, "one")}
-    assert all(not info.rows and info.sequence == 0 for info in there.values() if not info.batch_id)
+    assert all(not info.rows and info.version == 0 for info in there.values() if not info.batch_id)
 
 
 def test_a_table_without_partitions_has_one_pointer(metastore: Metastore) -> None:
@@ -355,8 +355,8 @@ def test_a_reader_never_sees_half_of_a_move(metastore: Metastore) -> None:
 
     thread = threading.Thread(target=watch)
     thread.start()
-    for sequence in range(2, 14):
-        metastore.repoint(REF, [pointer(name, sequence, str(sequence)) for name in names])
+    for version in range(2, 14):
+        metastore.repoint(REF, [pointer(name, version, str(version)) for name in names])
     stop.set()
     thread.join()
     assert len(seen) > 3

@@ -18,7 +18,7 @@ from airflow_sfx.core.errors import (
 )
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.table.names import NameEvent, records_of
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.warehouse import Warehouse
@@ -132,7 +132,7 @@ def test_of_a_change_and_a_drop_the_drop_counts(began, monkeypatch, name) -> Non
             assert name.startswith(("store", "rollback")) and "A" in outcome.results, told
             continue
         ended = Table.find_ended(OLD, warehouse.store, warehouse.metastore)
-        live = [one for one, head in Ledger(ended).all_heads().items() if head.batch_id]
+        live = [one for one, head in PartitionLog(ended).all_heads().items() if head.batch_id]
         assert not live, f"{live} would become current once the table exists; {told}"
         before = dict(outcome.results["B"].entries)
         warehouse.rollback("model", "items")

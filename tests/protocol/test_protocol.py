@@ -119,7 +119,7 @@ def check(world: World, outcome: Outcome) -> None:
     assert world.objects.items() >= world.began.items(), (
         f"what was there before was changed or deleted; {told}"
     )
-    shown = {one.values[0]: info.sequence for one, info in world.pointers.items()}
+    shown = {one.values[0]: info.version for one, info in world.pointers.items()}
     repaired = any(repair.done for repair in warehouse.repair("model", "items"))
     assert not repaired or outcome.crashed or outcome.errors, f"a pointer is behind; {told}"
     histories = {day: warehouse.history("model", "items", [day], limit=None)[::-1] for day in DAYS}
@@ -129,9 +129,9 @@ def check(world: World, outcome: Outcome) -> None:
             assert entry.previous == before, f"the order of {day} is broken; {told}"
             before = entry.batch_id
         (pointer,) = [info for one, info in world.pointers.items() if one.values == (day,)]
-        assert (pointer.batch_id, pointer.sequence) == (
+        assert (pointer.batch_id, pointer.version) == (
             entries[-1].batch_id,
-            entries[-1].sequence,
+            entries[-1].version,
         ), told
         published = [entry.batch_id for entry in entries if entry.operation.value == "publish"]
         assert published == sorted(set(published)), f"batch IDs of {day} do not grow; {told}"
@@ -161,7 +161,7 @@ def check(world: World, outcome: Outcome) -> None:
     )
     for one in whole:
         told_of = [
-            shown[day] >= e.sequence
+            shown[day] >= e.version
             for day, entries in histories.items()
             for e in entries
             if e.commit == one
@@ -277,9 +277,7 @@ def test_a_reader_of_both_partitions_sees_one_change_or_the_other(
     assert seen == {(2, 2), (3, 3)}
 
 
-def test_the_explorer_finds_what_a_ledger_that_overwrites_would_lose(
-    beginning, monkeypatch
-) -> None:
+def test_the_explorer_finds_what_a_log_that_overwrites_would_lose(beginning, monkeypatch) -> None:
     """A broken protocol is found: the checks can fail."""
 
     def overwrite(self: DictStore, path: str, data: bytes) -> bool:

@@ -161,7 +161,7 @@ def test_an_erasure_leaves_no_row_whatever_else_goes_on(beginning, monkeypatch, 
 def test_an_erasure_beside_the_first_publish_of_a_staged_batch_leaves_no_row(
     beginning, monkeypatch
 ) -> None:
-    """The partition has no ledger when both begin."""
+    """The partition has no log when both begin."""
     world = beginning.copy()
     staged = warehouse_of(world).store_dataframe(
         frame(1, ("r",)), "model", "items", partition_by=["day"], publish=False

@@ -14,7 +14,7 @@ from typing import Any
 import obstore
 
 import airflow_sfx as sfx
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.stored.call_manifest import CallManifest, manifests_to_bytes
 from airflow_sfx.core.stored.log_entry import StoredEntry, entry_to_bytes
 from airflow_sfx.warehouse.warehouse import Warehouse
@@ -50,18 +50,18 @@ def forge_manifest(warehouse: Warehouse, pin: sfx.BatchPin, **changes: Any) -> N
 def forge_entry(
     warehouse: Warehouse,
     pin: sfx.BatchPin,
-    sequence: int,
+    version: int,
     change: Callable[[dict[str, Any]], None],
     *,
     after: int = 0,
 ) -> None:
     """Change an entry of a table's log of one partition, or add one like that of another number."""
-    path = below_table(pin, f"_sfx/log/00000000/{after or sequence:010d}.json")
+    path = below_table(pin, f"_sfx/log/00000000/{after or version:010d}.json")
     known = StoredEntry.open(partial(warehouse.store.view_part, path), path)
     assert known is not None
     (entry,) = known.all()
     members = {one.name: getattr(entry, one.name) for one in fields(entry)}
     change(members)
-    header = replace(known.header, version=sequence)
-    forged = entry_to_bytes(header, [LedgerEntry(**members)])
-    overwrite(warehouse, below_table(pin, f"_sfx/log/00000000/{sequence:010d}.json"), forged)
+    header = replace(known.header, version=version)
+    forged = entry_to_bytes(header, [LogEntry(**members)])
+    overwrite(warehouse, below_table(pin, f"_sfx/log/00000000/{version:010d}.json"), forged)

@@ -100,7 +100,7 @@ def kill_at_every_call(
 
 
 def check_after(
-    warehouse: Warehouse, before: dict[str, list[sfx.LedgerEntry]], action: Callable[..., None]
+    warehouse: Warehouse, before: dict[str, list[sfx.LogEntry]], action: Callable[..., None]
 ) -> int:
     touched = DAYS[:1] if action is store_one else DAYS
     whole = version_of_all(warehouse, touched)

@@ -50,7 +50,7 @@ def test_eight_processes_storing_fifty_times_each_lose_nothing_and_tear_no_read(
     assert [one.exitcode for one in (*readers, *writers)] == [0] * (len(readers) + WRITERS)
     entries = warehouse.history("sales", "items", ["20161031"], limit=None)[::-1]
     assert len(entries) == 1 + WRITERS * STORES
-    assert [entry.sequence for entry in entries] == list(range(1, len(entries) + 1))
+    assert [entry.version for entry in entries] == list(range(1, len(entries) + 1))
     batches = [entry.batch_id for entry in entries]
     assert batches == sorted(set(batches))
     assert [entry.previous for entry in entries[1:]] == batches[:-1]

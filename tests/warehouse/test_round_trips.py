@@ -87,7 +87,7 @@ def test_a_load_reads_the_manifest_while_it_looks_for_later_changes(
     head, view = RemoteStore.head, RemoteStore.view
 
     def looking(self: RemoteStore, path: str) -> ObjectInfo | None:
-        assert begun.wait(20), "the manifest is not asked for before the ledger has answered"
+        assert begun.wait(20), "the manifest is not asked for before the log has answered"
         return head(self, path)
 
     def reading(self: RemoteStore, path: str) -> memoryview | None:

@@ -140,7 +140,7 @@ class WarehouseMachine(RuleBasedStateMachine):
                 continue
             entries = self.warehouse.history("db", "t", [day], limit=None)
             assert [entry.batch_id for entry in reversed(entries)] == model.history
-            assert [entry.sequence for entry in reversed(entries)] == list(
+            assert [entry.version for entry in reversed(entries)] == list(
                 range(1, len(entries) + 1)
             )
             middle = len(model.history) // 2

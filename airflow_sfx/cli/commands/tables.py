@@ -168,7 +168,7 @@ def history(
     rows = [
         (
             e.partition or WHOLE,
-            e.sequence,
+            e.version,
             output.operation(e.operation),
             e.batch_id,
             e.previous,

@@ -14,7 +14,7 @@ import msgspec
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName
-from airflow_sfx.core.ledger import LedgerEntry, Operation, check_entry
+from airflow_sfx.core.log_entry import LogEntry, Operation, check_entry
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import Count, Number, Record, Time, check_time, decode, decoding
 from airflow_sfx.core.stored.blocks import Blocks, Fetch, to_blocks
@@ -114,7 +114,7 @@ class _StoredHeader(Record):
     undo: str = ""
 
 
-def entry_to_bytes(header: EntryHeader, entries: Sequence[LedgerEntry]) -> bytes:
+def entry_to_bytes(header: EntryHeader, entries: Sequence[LogEntry]) -> bytes:
     """Encode an entry.
 
     Args:
@@ -147,7 +147,7 @@ def entry_to_bytes(header: EntryHeader, entries: Sequence[LedgerEntry]) -> bytes
 
 
 def _stored(
-    one: LedgerEntry, operation: Operation, attempts: dict[tuple[tuple[str, str], ...], int]
+    one: LogEntry, operation: Operation, attempts: dict[tuple[tuple[str, str], ...], int]
 ) -> _StoredChange:
     place = attempts.setdefault(tuple(one.attempts.items()), len(attempts))
     rest = _Rest(
@@ -227,15 +227,15 @@ class StoredEntry:
         assert found is not None
         return found
 
-    def find(self, names: Collection[str]) -> dict[str, LedgerEntry]:
+    def find(self, names: Collection[str]) -> dict[str, LogEntry]:
         """Return its changes of some partitions, by name."""
         return {name: self._entry(one) for name, one in self._blocks.find(names).items()}
 
-    def all(self) -> list[LedgerEntry]:
+    def all(self) -> list[LogEntry]:
         """Return all of its changes, by the names of the partitions."""
         return [self._entry(one) for one in self._blocks.all()]
 
-    def first(self) -> LedgerEntry | None:
+    def first(self) -> LogEntry | None:
         """Return one of its changes, or None without any."""
         one = self._blocks.first()
         return None if one is None else self._entry(one)
@@ -245,12 +245,12 @@ class StoredEntry:
         found = self._blocks.all() if names is None else self._blocks.find(names).values()
         return {one.name: Mark(one.name, self.header.version, one.batch_id) for one in found}
 
-    def _entry(self, one: _StoredChange) -> LedgerEntry:
+    def _entry(self, one: _StoredChange) -> LogEntry:
         header, rest = self.header, one.rest
         with decoding(self._path):
-            entry = LedgerEntry(
+            entry = LogEntry(
                 partition=one.name,
-                sequence=header.version,
+                version=header.version,
                 operation=rest.operation or header.operation,
                 batch_id=one.batch_id,
                 previous=one.previous,

@@ -19,10 +19,10 @@ from airflow_sfx.metastore.partition_names import hive_name
 from airflow_sfx.metastore.table_properties import (
     COLUMNS,
     INPUT_FORMAT,
+    LOG_VERSION,
     NO_FILES,
     OUTPUT_FORMAT,
     ROOT,
-    SEQUENCE,
     SERDE,
     VERSION,
     format_in,
@@ -117,7 +117,7 @@ def pointer_of_partition(partition: Any) -> PartitionInfo:
 def pointer_of_table(table: Any) -> PartitionInfo | None:
     """Return the pointer of a table without partitions; None if it never moved."""
     parameters = table.parameters or {}
-    if SEQUENCE not in parameters:
+    if LOG_VERSION not in parameters:
         return None
     return pointer_in((), table.sd.location, parameters)
 
@@ -168,7 +168,7 @@ def names_of_gone(
         for pointer in pointers
         if pointer.gone
         and (found := there.get(pointer.partition.values)) is not None
-        and pointer.sequence >= pointer_of_partition(found).sequence
+        and pointer.version >= pointer_of_partition(found).version
     ]
 
 
@@ -180,7 +180,7 @@ def expected_parameter(table: Any) -> tuple[str, str] | None:
     """
     parameters = table.parameters or {}
     return next(
-        ((name, parameters[name]) for name in (VERSION, SEQUENCE) if name in parameters), None
+        ((name, parameters[name]) for name in (VERSION, LOG_VERSION) if name in parameters), None
     )
 
 

@@ -18,7 +18,7 @@ from airflow_sfx.core.table import TableRef
 from airflow_sfx.core.validation import whole
 from airflow_sfx.models.pin import LATEST, ModelPin, alias_name, model_name
 from airflow_sfx.warehouse.connection import Connection
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.table.log_only import DATABASE
 from airflow_sfx.warehouse.warehouse import Warehouse
 
@@ -228,8 +228,8 @@ class ModelLog:
 
     def _aliases(self, name: str) -> dict[str, str]:
         """Return the current version of each alias."""
-        ledger = Ledger(self._registry().table(name))
-        marks = ledger.marks()
+        log = PartitionLog(self._registry().table(name))
+        marks = log.marks()
         return {place: mark.batch_id for place, mark in marks.items() if mark.batch_id}
 
     def _connection(self) -> Connection:

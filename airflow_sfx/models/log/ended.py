@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from airflow_sfx.core.ledger import LedgerEntry, Operation
+from airflow_sfx.core.log_entry import LogEntry, Operation
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.table import MODELS, TableRef
@@ -41,7 +41,7 @@ def batches_ended_by(warehouse: Warehouse, producer: Producer) -> list[BatchPin]
     return found
 
 
-def _ended_by(entry: LedgerEntry) -> list[str]:
+def _ended_by(entry: LogEntry) -> list[str]:
     previous = [entry.previous] if entry.previous not in (None, entry.batch_id) else []
     return [*filter(None, previous), *entry.retired]
 

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import InconsistentBatch, SfxError
 from airflow_sfx.core.io.decompression import decompress
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import Count, Number, Time, decode, encode
 from airflow_sfx.models.artifact.reader import FIRST_BYTES, read_first
 from airflow_sfx.models.pin import LATEST, ModelPin
 from airflow_sfx.models.record import ModelRecord, record_from
 from airflow_sfx.storage.concurrency import map_concurrently, put_all
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.table.table import Table
@@ -82,13 +82,13 @@ class SaveLog:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._ledger = Ledger(table)
-        self._head = self._ledger.head(LATEST)
+        self._log = PartitionLog(table)
+        self._head = self._log.head(LATEST)
         if self._head.entry is None:
             raise table.missing(LATEST)
-        self._last = self._head.entry.sequence
+        self._last = self._head.entry.version
         self._summaries: dict[int, Summary | None] = {}
-        self._read: dict[int, list[LedgerEntry]] = {}
+        self._read: dict[int, list[LogEntry]] = {}
 
     def newest_first(self) -> Iterator[Save]:
         """Yield the saves; a version that was saved again is yielded again."""
@@ -120,13 +120,13 @@ class SaveLog:
         except (SfxError, OSError) as error:
             _log.info("the saves of %s are not summarised: %s", self._table.ref, error)
 
-    def _entries(self, due: int, start: LedgerEntry | None) -> Iterator[LedgerEntry]:
+    def _entries(self, due: int, start: LogEntry | None) -> Iterator[LogEntry]:
         """Yield entries of the alias from one on, until one that a summary begins with."""
-        start = start or self._ledger.named(LATEST, due)
-        for one in self._ledger.newest_first(LATEST, Head(start)):
-            piece = _piece(one.sequence)
+        start = start or self._log.named(LATEST, due)
+        for one in self._log.newest_first(LATEST, Head(start)):
+            piece = _piece(one.version)
             if piece not in self._read:
-                if self._summary(one.sequence) is not None:
+                if self._summary(one.version) is not None:
                     return
                 self._read[piece] = []
             self._read[piece].append(one)
@@ -141,12 +141,12 @@ class SaveLog:
             full = with_records(
                 self._table, [replace(one, record=known.get(one.version)) for one in made]
             )
-            summary = Summary(entries[0].sequence, entries[-1].parent, tuple(full))
+            summary = Summary(entries[0].version, entries[-1].parent, tuple(full))
             yield self._path(piece), gzip.compress(encode(summary).encode(), 1, mtime=0)
 
-    def _summary(self, sequence: int) -> Summary | None:
+    def _summary(self, version: int) -> Summary | None:
         """Return the summary that begins with an entry, or None."""
-        piece = _piece(sequence)
+        piece = _piece(version)
         if (piece + 1) * SIZE > self._last:
             return None
         if piece not in self._summaries:
@@ -154,7 +154,7 @@ class SaveLog:
             found = map_concurrently(self._load, pieces, self._table.store.concurrency)
             self._summaries |= dict(zip(pieces, found, strict=True))
         known = self._summaries[piece]
-        return known if known is not None and known.newest == sequence else None
+        return known if known is not None and known.newest == version else None
 
     def _load(self, piece: int) -> Summary | None:
         path = self._path(piece)
@@ -171,12 +171,12 @@ class SaveLog:
         return f"{self._table.layout.root}/_sfx/saves/{(piece + 1) * SIZE:012d}.json.gz"
 
 
-def _is_save(entry: LedgerEntry) -> bool:
+def _is_save(entry: LogEntry) -> bool:
     """Return whether an entry of the alias ``latest`` made a version current by a save."""
-    return bool(entry.batch_id) and entry.origin == entry.sequence
+    return bool(entry.batch_id) and entry.origin == entry.version
 
 
-def _save_of(entry: LedgerEntry) -> Save:
+def _save_of(entry: LogEntry) -> Save:
     """Return the save that an entry records, whose record is not read yet."""
     assert entry.batch_id
     return Save(entry.batch_id, entry.newest, entry.at, entry.producer, entry.reason)
@@ -208,5 +208,5 @@ def _record(table: Table, version: str) -> ModelRecord | None:
         return None
 
 
-def _piece(sequence: int) -> int:
-    return (sequence - 1) // SIZE
+def _piece(version: int) -> int:
+    return (version - 1) // SIZE

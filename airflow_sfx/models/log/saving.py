@@ -26,7 +26,7 @@ from airflow_sfx.models.log.saves import SaveLog
 from airflow_sfx.models.pin import LATEST, ModelPin
 from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
 from airflow_sfx.warehouse.batch.file_writer import FoundFile
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.pins.holds import Hold
 from airflow_sfx.warehouse.pins.lineage import record_downstream
 from airflow_sfx.warehouse.table.log_only import DATABASE
@@ -99,7 +99,7 @@ def _write(
 ) -> str:
     """Write the artifact as a batch that is not current, and return its ID."""
     batches = BatchWriter(
-        table, Ledger(table), BatchContent(_no_columns, (), producer, tuple(pins))
+        table, PartitionLog(table), BatchContent(_no_columns, (), producer, tuple(pins))
     )
     batches.claim([LATEST])
     version = batches.batches[LATEST]
@@ -141,7 +141,7 @@ class _ContentRecord(Record):
 
 def _refuse_table(registry: Registry, table: Table) -> None:
     """Raise an error if another table has the directory of a new model."""
-    if Ledger(table).read(LATEST, 1) is not None:
+    if PartitionLog(table).read(LATEST, 1) is not None:
         return
     if registry.data.metastore.get_table(table.ref) is not None:
         raise InvalidName(

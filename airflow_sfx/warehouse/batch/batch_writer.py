@@ -26,7 +26,7 @@ from airflow_sfx.core.stored.call_manifest import manifests_to_bytes
 from airflow_sfx.storage.concurrency import MANY, map_concurrently, run_both
 from airflow_sfx.warehouse.batch.file_writer import EncodedFile, FileWriter, FoundFile
 from airflow_sfx.warehouse.log.drift import DriftWatch, Reconcile
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
 
@@ -73,7 +73,7 @@ class BatchWriter:
 
     Args:
         table: The table.
-        ledger: Its ledgers.
+        log: Its logs.
         content: The content that they have in common.
         reconcile: Records changes by other engines in the history before the partitions
             change, or None if the batches are such changes.
@@ -82,14 +82,14 @@ class BatchWriter:
     def __init__(
         self,
         table: Table,
-        ledger: Ledger,
+        log: PartitionLog,
         content: BatchContent,
         *,
         reconcile: Reconcile | None = None,
     ) -> None:
         self._table = table
-        self.ledger = ledger
-        self.watch = DriftWatch(table, ledger, reconcile)
+        self.log = log
+        self.watch = DriftWatch(table, log, reconcile)
         self._content = content
         self._token = uuid.uuid4().hex
         self._drafts: dict[str, _Draft] = {}

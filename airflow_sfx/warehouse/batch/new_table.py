@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from airflow_sfx.core.errors import CommitConflict, InvalidName
-from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
+from airflow_sfx.core.log_entry import Change, LogEntry, Operation
 from airflow_sfx.core.partition import PartitionKey
 from airflow_sfx.core.paths import PartitionStyle, TableLayout
 from airflow_sfx.core.producer import Producer
@@ -21,8 +21,8 @@ from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import Metastore, TableInfo
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.log.commit import Author, commit
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import refuse_created
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.table.absent import AbsentMetastore
 from airflow_sfx.warehouse.table.names import (
     NameEvent,
@@ -96,7 +96,7 @@ def used_name(store: ObjectStore, metastore: Metastore, ref: TableRef) -> UsedNa
     return UsedName(location)
 
 
-def end_late_batches(table: Table, author: Author) -> list[LedgerEntry]:
+def end_late_batches(table: Table, author: Author) -> list[LogEntry]:
     """End batches of a dropped table that became current while it was being dropped.
 
     Their writers found the table, or died before they looked. The batches would become current when
@@ -111,16 +111,16 @@ def end_late_batches(table: Table, author: Author) -> list[LedgerEntry]:
         The entries that ended them.
     """
     ended = replace(table, metastore=AbsentMetastore())
-    ledger = Ledger(ended)
+    log = PartitionLog(ended)
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         current = [name for name, head in heads.items() if head.batch_id]
         return [Change(name, Operation.DROP, None) for name in current]
 
-    made: list[LedgerEntry] = []
+    made: list[LogEntry] = []
     veto = partial(refuse_created, table)
     with suppress(CommitConflict):
-        while entries := commit(ended, ledger, ledger.all_heads(), plan, author, veto=veto):
+        while entries := commit(ended, log, log.all_heads(), plan, author, veto=veto):
             made += entries
     return made
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from airflow_sfx.core.errors import BatchNotFound
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.serde import decoding
 from airflow_sfx.storage.concurrency import map_concurrently, put_all
 from airflow_sfx.warehouse.log.event_index import stage_event
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import (
     Tombstone,
@@ -64,7 +64,7 @@ def record_staged(table: Table, pin: BatchPin, *, by: str = "") -> None:
 
 def staged_batches(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     names: Container[str] | None = None,
     known: Sequence[Tombstone] | None = None,
     pins: Sequence[BatchPin] | None = None,
@@ -73,7 +73,7 @@ def staged_batches(
 
     Args:
         table: The table.
-        ledger: Its ledgers.
+        log: Its logs.
         names: The partitions, or None for all.
         known: The tombstones in force, or None to read them.
         pins: All batches that were ever staged, or None to read them.
@@ -90,7 +90,7 @@ def staged_batches(
         for name, batch_id in pin.entries
         if (names is None or name in names) and (name, batch_id) not in gone
     ]
-    kinds = _kinds(table, ledger, [(name, one) for _, name, one in due])
+    kinds = _kinds(table, log, [(name, one) for _, name, one in due])
     found: dict[str, dict[int, dict[str, str]]] = {"waiting": {}, "overtaken": {}, "discarded": {}}
     for number, name, batch_id in due:
         if kind := kinds[name, batch_id]:
@@ -101,20 +101,20 @@ def staged_batches(
 
 
 def _kinds(
-    table: Table, ledger: Ledger, items: Sequence[tuple[str, str]]
+    table: Table, log: PartitionLog, items: Sequence[tuple[str, str]]
 ) -> dict[tuple[str, str], str]:
     """Return which of the `StagedBatches` has each batch, or an empty text if published."""
     if not items:
         return {}
-    state = ledger.look()
+    state = log.look()
     marks = state.marks({name for name, _ in items})
     current = {name: mark.batch_id for name, mark in marks.items()}
     due = [(name, one) for name, one in items if current.get(name) != one]
-    heads = ledger.heads_at(state, {name for name, _ in due})
+    heads = log.heads_at(state, {name for name, _ in due})
 
     def kind(item: tuple[str, str]) -> str:
         name, batch_id = item
-        now, end = current.get(name), ending(ledger, name, batch_id, heads[name])
+        now, end = current.get(name), ending(log, name, batch_id, heads[name])
         if end is not None:
             return "discarded" if batch_id in end.discarded else ""
         return "overtaken" if now is not None and now > batch_id else "waiting"
@@ -141,25 +141,25 @@ def _pin(table: Table, data: bytes, path: str) -> BatchPin:
 
 
 def waiting(
-    table: Table, ledger: Ledger, batches: Collection[tuple[str, str]]
+    table: Table, log: PartitionLog, batches: Collection[tuple[str, str]]
 ) -> set[tuple[str, str]]:
     """Return those of the batches that are staged and neither published nor discarded."""
     recorded = [item for pin in recorded_pins(table) for item in pin.entries if item in batches]
-    kinds = _kinds(table, ledger, recorded)
+    kinds = _kinds(table, log, recorded)
     return {item for item, kind in kinds.items() if kind in ("waiting", "overtaken")}
 
 
-def ending(ledger: Ledger, name: str, batch_id: str, head: Head) -> LedgerEntry | None:
+def ending(log: PartitionLog, name: str, batch_id: str, head: Head) -> LogEntry | None:
     """Return the last entry that published or discarded a staged batch, or None.
 
     Args:
-        ledger: The table's ledgers.
+        log: The table's logs.
         name: The partition's name.
         batch_id: The batch.
         head: The partition's head. If the batch is newer than all others of the partition, nothing
             else is read.
     """
-    for entry in ledger.newest_first(name, head):
+    for entry in log.newest_first(name, head):
         if entry.batch_id == batch_id or batch_id in entry.discarded:
             return entry
         # IDs may be ahead of the clock, and the entry's time is not reliable.

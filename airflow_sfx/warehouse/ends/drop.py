@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from airflow_sfx.core.errors import BatchNotFound
-from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
+from airflow_sfx.core.log_entry import Change, LogEntry, Operation
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
@@ -29,8 +29,8 @@ from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.new_table import end_late_batches
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, Expected, commit
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import known_names
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.table.names import (
     NameEvent,
     NameRecord,
@@ -52,7 +52,7 @@ from airflow_sfx.warehouse.undo.rollback_report import RollbackStep
 
 
 def drop_partitions(
-    table: Table, ledger: Ledger, partitions: Sequence[Partition], author: Author
+    table: Table, log: PartitionLog, partitions: Sequence[Partition], author: Author
 ) -> BatchPin:
     """Drop partitions, all in one commit.
 
@@ -60,7 +60,7 @@ def drop_partitions(
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         partitions: The partitions.
         author: Who drops them, and why.
 
@@ -80,36 +80,36 @@ def drop_partitions(
             if entry is not None and not entry.dropped:
                 changes.append(Change(name, Operation.DROP, None))
                 continue
-            done = ledger.last_move(name, heads[name])
+            done = log.last_move(name, heads[name])
             if done is None or not author.producer.retries(done.producer):
                 raise table.missing(name, "does not exist, or was dropped already")
             ended[name] = done.previous
         return changes
 
-    entries = commit(table, ledger, heads_to_change(table, ledger, names, author), plan, author)
+    entries = commit(table, log, heads_to_change(table, log, names, author), plan, author)
     ended |= {entry.partition: entry.previous for entry in entries}
     return _pin(table, ended)
 
 
-def drop_table(table: Table, ledger: Ledger, author: Author) -> BatchPin:
+def drop_table(table: Table, log: PartitionLog, author: Author) -> BatchPin:
     """Drop a table with all of its partitions.
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         author: Who drops it, and why.
 
     Returns:
         The pin of the batches that were current; without batches if there were none.
     """
     begun = _records_of_drop(table)
-    dropped: list[LedgerEntry] = []
-    heads = _heads_to_drop(table, ledger, author)
-    while entries := _drop_all(table, ledger, heads, author):  # other writers may add partitions
+    dropped: list[LogEntry] = []
+    heads = _heads_to_drop(table, log, author)
+    while entries := _drop_all(table, log, heads, author):  # other writers may add partitions
         dropped += entries
-        heads = _heads_to_drop(table, ledger, author)
+        heads = _heads_to_drop(table, log, author)
     if begun or not dropped:  # by a call that died, or by one at the same moment
-        dropped = _dropped_so_far(table, ledger, _records_of_drop(table))
+        dropped = _dropped_so_far(table, log, _records_of_drop(table))
     _end_name(table, author, dropped[0].commit if dropped else "")
     ended = [*dropped, *end_late_batches(table, author)]
     return _pin(table, {entry.partition: entry.previous for entry in ended})
@@ -121,11 +121,11 @@ class _Dropping:
     def __init__(self, table: Table, author: Author) -> None:
         self._table, self._author = table, author
 
-    def before(self, entries: Sequence[LedgerEntry]) -> None:
+    def before(self, entries: Sequence[LogEntry]) -> None:
         """Record which commit drops the table."""
         _record(NameEvent.DROPPING, self._table, self._author, entries[0].commit)
 
-    def after(self, entries: Sequence[LedgerEntry], table: Table, seen: TableInfo | None) -> None:
+    def after(self, entries: Sequence[LogEntry], table: Table, seen: TableInfo | None) -> None:
         """Leave the columns as they are: they are restored with the table."""
 
 
@@ -156,14 +156,14 @@ def _record_renamed(table: Table, to: TableRef, author: Author) -> None:
     record_name(table.store, made)
 
 
-def _heads_to_drop(table: Table, ledger: Ledger, author: Author) -> Mapping[str, Head]:
-    names = known_names(ledger, table.pointers(None))
-    return heads_to_change(table, ledger, names, author)
+def _heads_to_drop(table: Table, log: PartitionLog, author: Author) -> Mapping[str, Head]:
+    names = known_names(log, table.pointers(None))
+    return heads_to_change(table, log, names, author)
 
 
 def _drop_all(
-    table: Table, ledger: Ledger, heads: Mapping[str, Head], author: Author
-) -> list[LedgerEntry]:
+    table: Table, log: PartitionLog, heads: Mapping[str, Head], author: Author
+) -> list[LogEntry]:
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         return [
             Change(name, Operation.DROP, None)
@@ -171,7 +171,7 @@ def _drop_all(
             if head.entry and not head.entry.dropped
         ]
 
-    return commit(table, ledger, heads, plan, author, beside=_Dropping(table, author))
+    return commit(table, log, heads, plan, author, beside=_Dropping(table, author))
 
 
 def _records_of_drop(table: Table) -> list[NameRecord]:
@@ -186,12 +186,12 @@ def _records_of_drop(table: Table) -> list[NameRecord]:
 
 
 def _dropped_so_far(
-    table: Table, ledger: Ledger, records: Sequence[NameRecord]
-) -> list[LedgerEntry]:
+    table: Table, log: PartitionLog, records: Sequence[NameRecord]
+) -> list[LogEntry]:
     """Return the entries that dropped partitions with their table, of all calls."""
     if not records:
         return []
-    moves = ledger.last_moves(ledger.all_heads())
+    moves = log.last_moves(log.all_heads())
     drops = [one for one in moves if one.operation is Operation.DROP]
     if any(record.commit for record in records):
         return [one for one in drops if any(_is_part_of(one, record) for record in records)]
@@ -201,7 +201,7 @@ def _dropped_so_far(
     return [one for one in drops if one.commit == newest]
 
 
-def _is_part_of(entry: LedgerEntry, record: NameRecord) -> bool:
+def _is_part_of(entry: LogEntry, record: NameRecord) -> bool:
     """Return whether an entry dropped its partition with the table.
 
     Batches of other writers that came meanwhile are dropped by later commits of the same call.
@@ -251,13 +251,13 @@ def restore_table(
     late = Author(record.producer, record.reason)  # who dropped the table, and died
     end_late_batches(Table.of(record.info, store, metastore), late)
     table = Table.of(metastore.create_table(record.info), store, metastore)
-    ledger = Ledger(table)
+    log = PartitionLog(table)
     partitions = _to_restore(
-        table, ledger, record, partitions, to, lambda: completed_tombstones(table, ledger)
+        table, log, record, partitions, to, lambda: completed_tombstones(table, log)
     )
     pin = table.pin({})
     if partitions:
-        pin = roll_back(table, ledger, partitions, author, to=to, expected=expected)
+        pin = roll_back(table, log, partitions, author, to=to, expected=expected)
     made = new_record(NameEvent.CREATED, table.info, author.producer, author.reason)
     record_name(store, made)
     return pin
@@ -282,14 +282,14 @@ def plan_restore(
         PartitionNotFound: A named partition never had a batch.
         BatchNotFound: The batch of a named partition has expired.
     """
-    ledger = Ledger(table)
-    due = _to_restore(table, ledger, record, partitions, to, lambda: read_tombstones(table))
-    return plan_rollback(table, ledger, due, to=to) if due else []
+    log = PartitionLog(table)
+    due = _to_restore(table, log, record, partitions, to, lambda: read_tombstones(table))
+    return plan_rollback(table, log, due, to=to) if due else []
 
 
 def _to_restore(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     record: NameRecord,
     partitions: Sequence[Partition] | None,
     to: str | None,
@@ -300,16 +300,16 @@ def _to_restore(
         return partitions
     if to is not None and not table.info.keys:
         return [Partition()]
-    names = _dropped_with(table, ledger, record, read())
+    names = _dropped_with(table, log, record, read())
     return [table.layout.partition(name) for name in names]
 
 
 def _dropped_with(
-    table: Table, ledger: Ledger, record: NameRecord, seen: Tombstones
+    table: Table, log: PartitionLog, record: NameRecord, seen: Tombstones
 ) -> Collection[str]:
     instead = versions(seen.active)  # erasures have replaced batches since
 
-    def is_there(entry: LedgerEntry) -> bool:
+    def is_there(entry: LogEntry) -> bool:
         name, batch_id = entry.partition, entry.previous or ""
         new = instead.get((name, batch_id))
         try:
@@ -319,6 +319,6 @@ def _dropped_with(
         return True
 
     records = [record, *_records_of_drop(table)]
-    dropped = [one for one in _dropped_so_far(table, ledger, records) if one.previous]
+    dropped = [one for one in _dropped_so_far(table, log, records) if one.previous]
     there = map_concurrently(is_there, dropped, table.store.concurrency)
     return [entry.partition for entry, kept in zip(dropped, there, strict=True) if kept]

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.io.locations import is_below
-from airflow_sfx.core.ledger import Change, Operation
+from airflow_sfx.core.log_entry import Change, Operation
 from airflow_sfx.core.partition import Partition, PartitionKey
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.storage.base import ObjectStore
@@ -28,7 +28,7 @@ from airflow_sfx.warehouse.batch.parquet_files import (
 from airflow_sfx.warehouse.batch.table_formats import refuse_below_logs
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.log.commit import Author, commit, publish_change
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.table_columns import GivenColumns
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
@@ -97,10 +97,10 @@ def add_files(
         target, places=tuple(_roots(target.open(keys, columns), root, places.values()))
     )
     table = target.open(keys, columns)
-    ledger = Ledger(table)
+    log = PartitionLog(table)
     text = schema_to_text(logical)
     batches = BatchWriter(
-        table, ledger, BatchContent(lambda: text, columns_of(schema), author.producer)
+        table, log, BatchContent(lambda: text, columns_of(schema), author.producer)
     )
     named = {table.layout.name(partition): place for partition, place in places.items()}
     batches.claim(list(named))
@@ -118,7 +118,7 @@ def add_files(
         return [publish_change(manifest, operation) for manifest in manifests]
 
     give = GivenColumns(manifests, lambda: target.ensure(table, columns, "safe"))
-    commit(table, ledger, batches.heads, plan, author, beside=give)
+    commit(table, log, batches.heads, plan, author, beside=give)
     return table.pin(batches.batches)
 
 
@@ -208,4 +208,4 @@ def _of_file(
 
 
 def _heads(table: Table, partitions: Mapping[Partition, Place]) -> dict[str, Head]:
-    return Ledger(table).heads([table.layout.name(partition) for partition in partitions])
+    return PartitionLog(table).heads([table.layout.name(partition) for partition in partitions])

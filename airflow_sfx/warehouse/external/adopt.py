@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from airflow_sfx.core.errors import CommitConflict, InvalidName, counted
-from airflow_sfx.core.ledger import Operation
+from airflow_sfx.core.log_entry import Operation
 from airflow_sfx.core.partition import Partition, PartitionKey, partition_keys, unescape
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.storage.concurrency import Progress
@@ -13,7 +13,7 @@ from airflow_sfx.warehouse.batch.parquet_files import Place, data_files, open_di
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.external.add_files import add_files
 from airflow_sfx.warehouse.log.commit import Author
-from airflow_sfx.warehouse.log.ledger import Head
+from airflow_sfx.warehouse.log.partition_log import Head
 from airflow_sfx.warehouse.table.table import Table
 
 Named = Sequence[str] | Mapping[str, str] | None

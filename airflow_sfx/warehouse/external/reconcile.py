@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from airflow_sfx.core.errors import CommitConflict, InvalidName, SchemaMismatch, TableNotFound
-from airflow_sfx.core.ledger import Change, Operation
+from airflow_sfx.core.log_entry import Change, Operation
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.paths import TableLayout
 from airflow_sfx.core.pin import BatchPin
@@ -29,8 +29,8 @@ from airflow_sfx.warehouse.batch.table_formats import refuse_format
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.external.add_files import add_files
 from airflow_sfx.warehouse.log.commit import Author, commit
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import beside_our_batches, foreign_changes
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.resolve import converged_heads
 from airflow_sfx.warehouse.table.not_found import table_not_found
 from airflow_sfx.warehouse.table.table import STYLE_PARAMETER, Table, adopted_from
@@ -43,13 +43,13 @@ _FOUND = "found in the metastore, changed by another engine"
 
 
 def heads_to_change(
-    table: Table, ledger: Ledger, names: Collection[str], author: Author
+    table: Table, log: PartitionLog, names: Collection[str], author: Author
 ) -> dict[str, Head]:
     """Reconcile external changes, and return the heads of partitions to change.
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         names: The partitions' names.
         author: Who is about to change them.
 
@@ -58,17 +58,17 @@ def heads_to_change(
     """
     partitions = [table.layout.partition(name) for name in names]
     pointers = table.pointers(partitions)
-    heads = converged_heads(table, ledger, names, pointers)
+    heads = converged_heads(table, log, names, pointers)
     foreign = foreign_changes(table, pointers, heads)
     if not foreign:
         return heads
-    reconcile(table, ledger, author, foreign, heads)
-    return converged_heads(table, ledger, names, table.pointers(partitions))
+    reconcile(table, log, author, foreign, heads)
+    return converged_heads(table, log, names, table.pointers(partitions))
 
 
 def reconcile(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     author: Author,
     foreign: Mapping[str, PartitionInfo],
     heads: Mapping[str, Head],
@@ -79,7 +79,7 @@ def reconcile(
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         author: Who found the changes.
         foreign: The pointers that other engines moved, by partition name.
         heads: The heads that were read together with these pointers.
@@ -99,7 +99,7 @@ def reconcile(
                 info.location,
                 error,
             )
-            _record_location(table, ledger, name, info, seen, finder)
+            _record_location(table, log, name, info, seen, finder)
         except CommitConflict:
             continue  # another writer has just reconciled or changed the partition
 
@@ -158,7 +158,7 @@ def adopt_present(
     pointers = table.pointers(wanted)
     if not before.keys and not ours:
         pointers = {"": PartitionInfo(Partition(), before.location)}
-    heads = Ledger(table).heads(pointers)
+    heads = PartitionLog(table).heads(pointers)
     foreign = foreign_changes(table, pointers, heads)
     if ours and (wanted is not None or len(pointers) <= COMPARED_AT_MOST):
         others = {name: info for name, info in pointers.items() if name not in foreign}
@@ -290,7 +290,7 @@ def allow_directories(table: Table, places: Sequence[str]) -> None:
 
 def _record_location(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     name: str,
     info: PartitionInfo,
     seen: Mapping[str, Head],
@@ -305,4 +305,4 @@ def _record_location(
 
     if not table.may_read(info.location):
         allow_directories(table, [info.location])
-    commit(table, ledger, seen, plan, author)
+    commit(table, log, seen, plan, author)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.stored.log_entry import EntryHeader
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.warehouse.batch.file_listing import COMPARED_AT_MOST, changed_files
@@ -18,8 +18,8 @@ from airflow_sfx.warehouse.history.audit_filter import AuditFilter
 from airflow_sfx.warehouse.history.commits import TableCommit
 from airflow_sfx.warehouse.history.history import first
 from airflow_sfx.warehouse.integrity.remedies import DROP_OR_RENAME, of_files, of_moved
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes, suspects
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.results import Tabular
 from airflow_sfx.warehouse.table.table import Table
 
@@ -29,7 +29,7 @@ _AT_ONCE, _MOST_AT_ONCE = 4, 64
 
 def audit_table(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     wanted: AuditFilter,
     *,
     foreign: bool = True,
@@ -40,7 +40,7 @@ def audit_table(
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         wanted: The selection.
         foreign: Whether to look for changes by other engines too.
         files: Whether to compare the files of current batches too, with two requests for each
@@ -54,50 +54,52 @@ def audit_table(
         InconsistentBatch: A log entry is damaged or missing.
     """
     if not foreign:
-        return _report(table, ledger, wanted, by_commit=by_commit)
+        return _report(table, log, wanted, by_commit=by_commit)
     # The metastore is read in parallel with the object store.
     with ThreadPoolExecutor(1, thread_name_prefix="sfx") as pool:
-        others = pool.submit(changes_by_others, table, ledger, files)
-        report = _report(table, ledger, wanted, by_commit=by_commit)
+        others = pool.submit(changes_by_others, table, log, files)
+        report = _report(table, log, wanted, by_commit=by_commit)
         found, compared = others.result()
         return replace(report, foreign=tuple(found), files=compared)
 
 
-def _report(table: Table, ledger: Ledger, wanted: AuditFilter, *, by_commit: bool) -> AuditReport:
+def _report(
+    table: Table, log: PartitionLog, wanted: AuditFilter, *, by_commit: bool
+) -> AuditReport:
     if by_commit:
-        commits = tuple(_list_commits(table, ledger, wanted))
+        commits = tuple(_list_commits(table, log, wanted))
         return AuditReport(str(table.ref), (), (), commits=commits)
-    found = (entry for _, _, entries in _selected(ledger, wanted) for entry in entries)
+    found = (entry for _, _, entries in _selected(log, wanted) for entry in entries)
     return AuditReport(str(table.ref), tuple(first(found, wanted.limit)), ())
 
 
-def _list_commits(table: Table, ledger: Ledger, wanted: AuditFilter) -> list[TableCommit]:
+def _list_commits(table: Table, log: PartitionLog, wanted: AuditFilter) -> list[TableCommit]:
     """Return the selected commits, newest first."""
     return [
         TableCommit.of(str(table.ref), at, header, changes)
-        for at, header, changes in first(_selected(ledger, wanted), wanted.limit)
+        for at, header, changes in first(_selected(log, wanted), wanted.limit)
     ]
 
 
 def _selected(
-    ledger: Ledger, wanted: AuditFilter
-) -> Iterator[tuple[datetime, EntryHeader, list[LedgerEntry]]]:
+    log: PartitionLog, wanted: AuditFilter
+) -> Iterator[tuple[datetime, EntryHeader, list[LogEntry]]]:
     """Yield the selected commits with their times and changes, newest first."""
-    for at, header in _headers(ledger, wanted):
+    for at, header in _headers(log, wanted):
         if wanted.selects(header, at) and header.partitions:
-            yield at, header, ledger.changes(header.version)[::-1]
+            yield at, header, log.changes(header.version)[::-1]
 
 
-def _headers(ledger: Ledger, wanted: AuditFilter) -> Iterator[tuple[datetime, EntryHeader]]:
+def _headers(log: PartitionLog, wanted: AuditFilter) -> Iterator[tuple[datetime, EntryHeader]]:
     """Yield the entries of the selected time with their times, newest first."""
     now = datetime.now(UTC)
-    last = ledger.look().version
+    last = log.look().version
     if wanted.until is not None:
-        last = ledger.version_at(wanted.until - timedelta(microseconds=1))
+        last = log.version_at(wanted.until - timedelta(microseconds=1))
     at_once = _MOST_AT_ONCE if wanted.limit is None else _AT_ONCE
     while last > 0:
-        for header in ledger.headers(range(last, max(0, last - at_once), -1)):
-            at = ledger.made_at(header, now)
+        for header in log.headers(range(last, max(0, last - at_once), -1)):
+            at = log.made_at(header, now)
             if wanted.since is not None and at < wanted.since:
                 return
             yield at, header
@@ -114,17 +116,17 @@ def audit_commit(table: Table, commit: str) -> AuditReport:
     Returns:
         The entries that took effect, by partition.
     """
-    return AuditReport(str(table.ref), tuple(Ledger(table).of_commit(commit)), ())
+    return AuditReport(str(table.ref), tuple(PartitionLog(table).of_commit(commit)), ())
 
 
 def changes_by_others(
-    table: Table, ledger: Ledger, files: bool | None
+    table: Table, log: PartitionLog, files: bool | None
 ) -> tuple[list[Foreign], bool]:
     """Return the changes by other engines that are not in a table's log.
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         files: Whether to compare files too, as for `audit_table`.
 
     Returns:
@@ -132,7 +134,7 @@ def changes_by_others(
     """
     pointers = table.pointers(None if table.info.keys else table.wanted(None))
     suspected = suspects(table, pointers)
-    heads = ledger.heads_at(ledger.look_beside(pointers.values()), suspected)
+    heads = log.heads_at(log.look_beside(pointers.values()), suspected)
     moved = foreign_changes(table, suspected, heads)
     found = [
         Foreign(name, info.location, heads[name].batch_id, remedy=of_moved(table.ref, name))
@@ -145,19 +147,19 @@ def changes_by_others(
             for name, info in pointers.items()
             if info.batch_id and name not in moved
         ]
-        found += _changed(table, ledger, pointers, current)
+        found += _changed(table, log, pointers, current)
     return found + _refused(table), compared
 
 
 def _changed(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     pointers: Mapping[str, PartitionInfo],
     batches: Iterable[tuple[str, str]],
 ) -> list[Foreign]:
     """Return the batches whose files differ from their manifests."""
     changed = changed_files(table, batches)
-    heads = ledger.heads(changed)
+    heads = log.heads(changed)
     return [
         Foreign(
             name,
@@ -187,10 +189,10 @@ def _refused(table: Table) -> list[Foreign]:
     ]
 
 
-def entries_of(ledger: Ledger, commits: Sequence[str]) -> list[LedgerEntry]:
+def entries_of(log: PartitionLog, commits: Sequence[str]) -> list[LogEntry]:
     """Return the entries of commits that took effect, newest first."""
-    found = ledger.of_commits(commits)
-    return sorted(found, key=lambda entry: (entry.sequence, entry.partition), reverse=True)
+    found = log.of_commits(commits)
+    return sorted(found, key=lambda entry: (entry.version, entry.partition), reverse=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,7 @@ class AuditReport(Tabular):
     """
 
     table: str
-    entries: tuple[LedgerEntry, ...]
+    entries: tuple[LogEntry, ...]
     foreign: tuple[Foreign, ...]
     files: bool = False
     unreadable: str = ""

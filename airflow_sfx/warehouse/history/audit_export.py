@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.history.audit import AuditReport
 from airflow_sfx.warehouse.history.audit_filter import AuditFilter
@@ -32,13 +32,13 @@ _WHO = (
     "backfill_id",
     "reprocess",
 )
-_WHAT = ("partition", "sequence", "batch_id", "previous", "at", "reason", "rows", "bytes", "commit")
+_WHAT = ("partition", "version", "batch_id", "previous", "at", "reason", "rows", "bytes", "commit")
 _NUMBERS = ("map_index", "try_number")
 _COLUMNS: list[tuple[str, pa.DataType]] = [
     ("table_name", pa.string()),
     ("partition_name", pa.string()),
     ("operation", pa.string()),
-    ("sequence", pa.int64()),
+    ("version", pa.int64()),
     ("batch_id", pa.string()),
     ("previous", pa.string()),
     ("at", pa.timestamp("us", tz="UTC")),
@@ -92,7 +92,7 @@ def export_changes(
     return store(table, target.database, target.table, partition_by=[DAY], reason=reason)
 
 
-def _row(table: str, entry: LedgerEntry) -> dict[str, Any]:
+def _row(table: str, entry: LogEntry) -> dict[str, Any]:
     what = {_RENAMED.get(name, name): getattr(entry, name) for name in _WHAT}
     who = {name: getattr(entry.producer, name) for name in _WHO}
     day = entry.at.astimezone(UTC).strftime("%Y%m%d")

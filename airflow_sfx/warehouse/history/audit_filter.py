@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from airflow_sfx.core.ledger import Operation
+from airflow_sfx.core.log_entry import Operation
 from airflow_sfx.core.stored.log_entry import EntryHeader
 from airflow_sfx.core.validation import at_least_one, named, zoned
 

@@ -8,7 +8,7 @@ from airflow_sfx.core.errors import InconsistentBatch
 from airflow_sfx.metastore.base import Metastore
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.history.audit import AuditReport, entries_of
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.log.run_index import Unit, commits_of
 from airflow_sfx.warehouse.table.renamed import tables_named
 from airflow_sfx.warehouse.table.table import Table
@@ -45,6 +45,6 @@ def audit_unit(store: ObjectStore, metastore: Metastore, unit: Unit) -> list[Aud
 
 def _report(table: Table, commits: Sequence[str]) -> AuditReport:
     try:
-        return AuditReport(str(table.ref), tuple(entries_of(Ledger(table), commits)), ())
+        return AuditReport(str(table.ref), tuple(entries_of(PartitionLog(table), commits)), ())
     except InconsistentBatch as error:
         return AuditReport(str(table.ref), (), (), unreadable=str(error))

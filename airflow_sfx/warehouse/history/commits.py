@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from airflow_sfx.core.ledger import LedgerEntry, Operation
+from airflow_sfx.core.log_entry import LogEntry, Operation
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.stored.log_entry import EntryHeader
 
@@ -50,7 +50,7 @@ class TableCommit:
 
     @classmethod
     def of(
-        cls, table: str, at: datetime, header: EntryHeader, changes: Sequence[LedgerEntry]
+        cls, table: str, at: datetime, header: EntryHeader, changes: Sequence[LogEntry]
     ) -> TableCommit:
         """Return the commit of an entry of a log.
 

@@ -11,24 +11,24 @@ from airflow_sfx.core.schema import Column, ColumnKind
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.warehouse.batch.staging import staged_batches
 from airflow_sfx.warehouse.history.last_change import last_change
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.log.resolve import pointers_now
 from airflow_sfx.warehouse.results import Tabular
 from airflow_sfx.warehouse.table.table import Table, key_kinds_in
 
 
-def table_state(table: Table, ledger: Ledger) -> TableState:
+def table_state(table: Table, log: PartitionLog) -> TableState:
     """Describe a table from one read of the metastore and the staged batches.
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
 
     Returns:
         The current state.
     """
-    pointers = pointers_now(table, ledger)
-    staged = staged_batches(table, ledger)
+    pointers = pointers_now(table, log)
+    staged = staged_batches(table, log)
     kinds = key_kinds_in(table.info.parameters)
     times = (datetime.fromisoformat(one.at) for one in pointers.values() if one.at)
     return TableState(
@@ -40,7 +40,7 @@ def table_state(table: Table, ledger: Ledger) -> TableState:
         tuple(_state(name, info) for name, info in pointers.items() if info.batch_id),
         tuple(staged.waiting),
         tuple(staged.overtaken),
-        last_change(ledger, max(times, default=None)),
+        last_change(log, max(times, default=None)),
     )
 
 
@@ -51,7 +51,7 @@ def _kind(key: str | None) -> ColumnKind:
 def _state(name: str, info: PartitionInfo) -> PartitionState:
     at = datetime.fromisoformat(info.at) if info.at else None
     return PartitionState(
-        name, info.batch_id, info.sequence, info.rows, info.bytes, at, info.location
+        name, info.batch_id, info.version, info.rows, info.bytes, at, info.location
     )
 
 
@@ -62,7 +62,7 @@ class PartitionState:
     Args:
         partition: The partition's name.
         batch_id: The current batch, or None.
-        sequence: The number of the log entry that made it current.
+        version: The number of the log entry that made it current.
         rows: The rows of the current batch, or None if unknown.
         bytes: The bytes of the current batch, or None if unknown.
         at: When it became current, in UTC, or None if unknown.
@@ -71,7 +71,7 @@ class PartitionState:
 
     partition: str
     batch_id: str | None
-    sequence: int
+    version: int
     rows: int | None
     bytes: int | None
     at: datetime | None

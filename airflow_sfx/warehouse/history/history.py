@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
 
-from airflow_sfx.core.ledger import LedgerEntry
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.core.log_entry import LogEntry
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.resolve import heads_to_read
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import list_tombstones, versions
@@ -29,7 +29,7 @@ class HistoryPage:
         replaced: The replacements of batches from which rows were erased, by batch ID.
     """
 
-    entries: tuple[LedgerEntry, ...]
+    entries: tuple[LogEntry, ...]
     more: bool
     current: str | None
     retired: frozenset[str]
@@ -37,13 +37,13 @@ class HistoryPage:
 
 
 def partition_history(
-    table: Table, ledger: Ledger, name: str, limit: int | None
-) -> list[LedgerEntry]:
+    table: Table, log: PartitionLog, name: str, limit: int | None
+) -> list[LogEntry]:
     """List the changes of a partition, newest first.
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         name: The partition's name.
         limit: The maximum number of entries, or None for all.
 
@@ -53,17 +53,17 @@ def partition_history(
     Raises:
         PartitionNotFound: The partition has never existed.
     """
-    return first(ledger.newest_first(name, _head(table, ledger, name)), limit)
+    return first(log.newest_first(name, _head(table, log, name)), limit)
 
 
 def history_page(
-    table: Table, ledger: Ledger, name: str, limit: int, before: int | None
+    table: Table, log: PartitionLog, name: str, limit: int, before: int | None
 ) -> HistoryPage:
     """Return one page of a partition's changes.
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         name: The partition's name.
         limit: The maximum number of entries.
         before: Return only changes with a lower number, or None for the newest.
@@ -74,12 +74,12 @@ def history_page(
     Raises:
         PartitionNotFound: The partition has never existed.
     """
-    head = _head(table, ledger, name)
+    head = _head(table, log, name)
     retired: set[str] = set()
-    found: list[LedgerEntry] = []
-    for entry in ledger.newest_first(name, head):
+    found: list[LogEntry] = []
+    for entry in log.newest_first(name, head):
         retired.update(entry.retired)  # batches of older entries, which follow
-        if before is None or entry.sequence < before:
+        if before is None or entry.version < before:
             found.append(entry)
         if len(found) > limit:
             break
@@ -95,25 +95,25 @@ def history_page(
     )
 
 
-def _head(table: Table, ledger: Ledger, name: str) -> Head:
-    head = heads_to_read(table, ledger, [name])[name]
+def _head(table: Table, log: PartitionLog, name: str) -> Head:
+    head = heads_to_read(table, log, [name])[name]
     if head.entry is None:
         raise table.missing(name, "has no history: it never had a batch")
     return head
 
 
-def table_history(table: Table, ledger: Ledger, limit: int | None) -> list[LedgerEntry]:
+def table_history(table: Table, log: PartitionLog, limit: int | None) -> list[LogEntry]:
     """List the changes of all partitions of a table, newest first.
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         limit: The maximum number of entries, or None for all.
 
     Returns:
         The entries, by the order of their commits.
     """
-    return first(ledger.all_newest_first(), limit)
+    return first(log.all_newest_first(), limit)
 
 
 def first(entries: Iterable[T], limit: int | None) -> list[T]:

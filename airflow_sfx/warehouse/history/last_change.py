@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 
 
-def last_change(ledger: Ledger, known: datetime | None) -> datetime | None:
+def last_change(log: PartitionLog, known: datetime | None) -> datetime | None:
     """Return when other batches of a table became current last, or none did.
 
     Args:
-        ledger: The table's log.
+        log: The table's log.
         known: The last change of its present partitions, in UTC, or None.
 
     Returns:
@@ -20,10 +20,10 @@ def last_change(ledger: Ledger, known: datetime | None) -> datetime | None:
     Raises:
         InconsistentBatch: A log entry is damaged.
     """
-    for version in range(ledger.look().version, 0, -1):
-        at = ledger.header(version).at
+    for version in range(log.look().version, 0, -1):
+        at = log.header(version).at
         if known is not None and at <= known:
             return known
-        if any(change.moved for change in ledger.changes(version)):
+        if any(change.moved for change in log.changes(version)):
             return at
     return known

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from airflow_sfx.core.ledger import Operation
+from airflow_sfx.core.log_entry import Operation
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.warehouse.batch.staging import recorded_pins, staged_batches
-from airflow_sfx.warehouse.log.ledger import Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.table.table import Table
 
 
@@ -68,7 +68,7 @@ def partition_names(table: Table) -> list[str]:
     others = {name for pin in pins for name in pin.batches} - there
     if not others:
         return sorted(there)
-    found = staged_batches(table, Ledger(table), others, pins=pins)
+    found = staged_batches(table, PartitionLog(table), others, pins=pins)
     return sorted(there.union(*(pin.batches for pin in (*found.waiting, *found.overtaken))))
 
 
@@ -99,7 +99,7 @@ class TableOverview:
         """
         pointers = table.pointers(wanted)
         names = None if wanted is None else {table.layout.name(partition) for partition in wanted}
-        found = staged_batches(table, Ledger(table), names)
+        found = staged_batches(table, PartitionLog(table), names)
         waiting: dict[str, str] = {}
         for pin in found.waiting:
             waiting |= pin.batches
@@ -145,9 +145,9 @@ class TableOverview:
         Returns:
             One state for each name, in this order.
         """
-        ledger = Ledger(self.table)
+        log = PartitionLog(self.table)
         there = {name: self.pointers[name] for name in names if name in self.pointers}
-        heads = ledger.heads(there)
+        heads = log.heads(there)
         foreign = foreign_changes(self.table, there, heads)
         failed = self._failed([name for name in names if name in self.staged])
         found = []

@@ -14,7 +14,7 @@ from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.staging import recorded_pins, staged_batches
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.table.table import Table
 
 
@@ -57,13 +57,13 @@ class StagedBatch:
 
 
 def list_staged(
-    table: Table, ledger: Ledger, partitions: Sequence[Partition] | None = None
+    table: Table, log: PartitionLog, partitions: Sequence[Partition] | None = None
 ) -> list[StagedBatch]:
     """List the staged batches that were not published, newest first.
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         partitions: The partitions, or None for all.
 
     Returns:
@@ -76,7 +76,7 @@ def list_staged(
     if not names:
         return []
     pointers = table.pointers([table.layout.partition(name) for name in sorted(names)])
-    found = staged_batches(table, ledger, names, pins=pins)
+    found = staged_batches(table, log, names, pins=pins)
     items = [
         (state, item)
         for state, pins in (

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from airflow_sfx.core.manifest import Manifest
-from airflow_sfx.warehouse.log.ledger import Head
+from airflow_sfx.warehouse.log.partition_log import Head
 from airflow_sfx.warehouse.log.restore import batch_columns
 from airflow_sfx.warehouse.log.table_columns import cover, is_covered, readable_manifests
 from airflow_sfx.warehouse.table.table import Table

@@ -12,8 +12,8 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.file_listing import invisible_files
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.table.table import Table
 
 
@@ -27,9 +27,9 @@ def inconsistencies(table: Table, pin: BatchPin) -> list[str]:
     Returns:
         One sentence for each problem; empty if there are none.
     """
-    ledger = Ledger(table)
+    log = PartitionLog(table)
     pointers = table.pointers([table.layout.partition(name) for name in pin.batches])
-    heads = ledger.heads(pin.batches)
+    heads = log.heads(pin.batches)
     found = map_concurrently(
         lambda item: invisible_files(table, *item), pin.batches.items(), table.store.concurrency
     )
@@ -52,12 +52,12 @@ def _disagreement(
     where = table.describe(name)
     pointer = pointers.get(name)
     if head.entry is None:
-        return f"{where} has nothing in its history yet" if pointer and pointer.sequence else ""
+        return f"{where} has nothing in its history yet" if pointer and pointer.version else ""
     if pointer is None:
         return f"the metastore does not have {where} yet"
-    if pointer.sequence != head.entry.sequence:
+    if pointer.version != head.entry.version:
         return (
-            f"the metastore has change {pointer.sequence} of {where}, but the history has"
-            f" {head.entry.sequence}"
+            f"the metastore has change {pointer.version} of {where}, but the history has"
+            f" {head.entry.version}"
         )
     return ""

@@ -11,7 +11,6 @@ from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import Progress, map_concurrently, with_progress
 from airflow_sfx.warehouse.integrity.columns import complete_columns
 from airflow_sfx.warehouse.integrity.remedies import DROP_OR_RENAME, of_moved
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import (
     expected_location,
     foreign_changes,
@@ -19,18 +18,19 @@ from airflow_sfx.warehouse.log.metastore_sync import (
     known_names,
     move_pointers,
 )
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.table.manifests import Item, find_manifests
 from airflow_sfx.warehouse.table.table import Table
 
 
-def repair_table(table: Table, ledger: Ledger, progress: Progress | None = None) -> list[Repair]:
+def repair_table(table: Table, log: PartitionLog, progress: Progress | None = None) -> list[Repair]:
     """Bring the metastore in sync with the log, and complete unfinished changes.
 
     Nothing is deleted.
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         progress: Called with the number of partitions checked so far and in total, or None.
 
     Returns:
@@ -38,8 +38,8 @@ def repair_table(table: Table, ledger: Ledger, progress: Progress | None = None)
     """
     found = _columns(table)
     pointers = table.pointers(None)
-    names = known_names(ledger, pointers)
-    heads = ledger.heads(names)
+    names = known_names(log, pointers)
+    heads = log.heads(names)
     behind = [
         head.entry
         for name, head in heads.items()
@@ -52,9 +52,9 @@ def repair_table(table: Table, ledger: Ledger, progress: Progress | None = None)
         if entry.partition not in foreign and table.may_read(entry.location)
     ]
     if behind:
-        move_pointers(table, ledger, behind)
+        move_pointers(table, log, behind)
     found += [
-        Repair(e.partition, f"the metastore was behind entry {e.sequence}", "moved it on")
+        Repair(e.partition, f"the metastore was behind entry {e.version}", "moved it on")
         for e in behind
     ]
     found += [

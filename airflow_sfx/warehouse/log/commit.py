@@ -21,7 +21,7 @@ from airflow_sfx.core.errors import (
     TableNotFound,
 )
 from airflow_sfx.core.io.retry import attempts
-from airflow_sfx.core.ledger import Change, LedgerEntry, Operation, next_entry, time_after
+from airflow_sfx.core.log_entry import Change, LogEntry, Operation, next_entry, time_after
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.paths import commit_id
 from airflow_sfx.core.producer import Producer
@@ -32,7 +32,6 @@ from airflow_sfx.storage.concurrency import put_all
 from airflow_sfx.warehouse.log.event_facts import EventFacts
 from airflow_sfx.warehouse.log.event_index import REWRITE, commit_event
 from airflow_sfx.warehouse.log.events import Committed, emit
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import (
     ended_error,
     is_gone,
@@ -43,6 +42,7 @@ from airflow_sfx.warehouse.log.metastore_sync import (
     table_since,
     unapplied,
 )
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.run_index import run_index_entries
 from airflow_sfx.warehouse.log.table_log import LogState
 from airflow_sfx.warehouse.table.table import Table
@@ -64,13 +64,13 @@ Expected = Mapping[str, str | None]
 class Beside(Protocol):
     """What changes beside the entries of a commit, such as the table's columns."""
 
-    def before(self, entries: Sequence[LedgerEntry]) -> None:
+    def before(self, entries: Sequence[LogEntry]) -> None:
         """Change what must be changed before the entries are created; raise to refuse them.
 
         Called again if another writer committed first.
         """
 
-    def after(self, entries: Sequence[LedgerEntry], table: Table, seen: TableInfo | None) -> None:
+    def after(self, entries: Sequence[LogEntry], table: Table, seen: TableInfo | None) -> None:
         """Change what changes once the entries are in effect and the pointers moved.
 
         Args:
@@ -109,7 +109,7 @@ class Author:
 
 def commit(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     heads: Mapping[str, Head],
     plan: Plan,
     author: Author,
@@ -117,7 +117,7 @@ def commit(
     beside: Beside | None = None,
     veto: Veto | None = None,
     rewrites: bool = False,
-) -> list[LedgerEntry]:
+) -> list[LogEntry]:
     """Commit changes of partitions, all of them or none.
 
     The table's columns change with them: before the entries are created, the table gets those of
@@ -125,7 +125,7 @@ def commit(
 
     Args:
         table: The table.
-        ledger: Its log.
+        log: Its log.
         heads: The heads of the partitions as last seen, by partition name.
         plan: Returns the changes for given heads.
         author: The author, with the reason.
@@ -150,16 +150,16 @@ def commit(
     began = time.monotonic()
     changes: Sequence[Change] | None = None
     for attempt in attempts(_RETRY_SECONDS, first=0.004, longest=0.25):
-        state = ledger.state if attempt == 1 else ledger.look()
-        before, heads = heads, ledger.refreshed(state, heads)
+        state = log.state if attempt == 1 else log.look()
+        before, heads = heads, log.refreshed(state, heads)
         if changes is None or _last(before) != _last(heads):
             changes = plan(heads)
         if not changes:
-            if attempt == 1 and ledger.look().version != state.version:
+            if attempt == 1 and log.look().version != state.version:
                 continue
             return []
         refuse_dropped(table, changes, heads)
-        applied, others = unapplied(table, ledger, state)
+        applied, others = unapplied(table, log, state)
         header = _header(state, changes, author, applied)
         entries = _entries(table, changes, heads, header)
         beside = beside or _undone_columns(table, changes)
@@ -170,11 +170,11 @@ def commit(
         pointed = [entry for entry in entries if needs_pointer(entry)]
         with _moving(table, pointed) as move:
             _record(table, entries, header, changes, REWRITE if rewrites else "")
-            if not ledger.create(header, entries):
+            if not log.create(header, entries):
                 continue
             mine = {entry.partition for entry in pointed}
             others = [entry for entry in others if entry.partition not in mine]
-            now = _point(table, ledger, author, [*pointed, *others], None if others else move)
+            now = _point(table, log, author, [*pointed, *others], None if others else move)
         emit(Committed.of(table, entries, time.monotonic() - began, attempt - 1))
         if beside is not None:
             beside.after(entries, *now)
@@ -196,7 +196,7 @@ def _undone_columns(table: Table, changes: Sequence[Change]) -> Beside | None:
     return UndoneColumns(table)
 
 
-def _prepare(table: Table, entries: Sequence[LedgerEntry], beside: Beside | None) -> None:
+def _prepare(table: Table, entries: Sequence[LogEntry], beside: Beside | None) -> None:
     try:
         if beside is not None:
             beside.before(entries)
@@ -228,29 +228,29 @@ def _refuse_gone(
 
 def _point(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     author: Author,
-    entries: Sequence[LedgerEntry],
+    entries: Sequence[LogEntry],
     move: Move | None = None,
 ) -> _Now:
     """Move pointers; follow the table if it was renamed, and end its batches if it was dropped."""
     there = table
     for _ in range(_NAMES_FOLLOWED):
         try:
-            return there, move_pointers(there, ledger, entries, move)
+            return there, move_pointers(there, log, entries, move)
         except TableNotFound:
             there = table_since(table)
-            ledger, move = Ledger(there), None
+            log, move = PartitionLog(there), None
         if there.is_dropped:
             with suppress(CommitConflict):  # created again: the batches are current there
-                _end(there, ledger, entries, author, partial(refuse_created, table))
+                _end(there, log, entries, author, partial(refuse_created, table))
                 return there, None
             there = table
     raise table.name_error()
 
 
 def _end(
-    table: Table, ledger: Ledger, entries: Sequence[LedgerEntry], author: Author, veto: Veto
+    table: Table, log: PartitionLog, entries: Sequence[LogEntry], author: Author, veto: Veto
 ) -> None:
     """End what became current in a table that had just been dropped.
 
@@ -269,13 +269,13 @@ def _end(
         current = [name for name, batch_id in made.items() if heads[name].batch_id == batch_id]
         return [Change(name, Operation.DROP, None) for name in current]
 
-    heads = ledger.heads(made)
+    heads = log.heads(made)
     late = Author(author.producer, "the table was dropped before the batch was current")
-    ended = commit(table, ledger, heads, plan, late, veto=veto)
+    ended = commit(table, log, heads, plan, late, veto=veto)
     raise ended_error(table, made, with_table=not ended)
 
 
-def _moving(table: Table, entries: Sequence[LedgerEntry]) -> AbstractContextManager[Move | None]:
+def _moving(table: Table, entries: Sequence[LogEntry]) -> AbstractContextManager[Move | None]:
     if not entries:
         return nullcontext()
     names = [table.layout.partition(entry.partition) for entry in entries]
@@ -350,12 +350,12 @@ def _header(
 
 def _entries(
     table: Table, changes: Sequence[Change], heads: Mapping[str, Head], header: EntryHeader
-) -> list[LedgerEntry]:
+) -> list[LogEntry]:
     return [
         next_entry(
             heads[change.partition].entry,
             change,
-            sequence=header.version,
+            version=header.version,
             commit=header.commit,
             at=header.at,
             producer=header.producer,
@@ -368,7 +368,7 @@ def _entries(
 
 def _record(
     table: Table,
-    entries: Sequence[LedgerEntry],
+    entries: Sequence[LogEntry],
     header: EntryHeader,
     changes: Sequence[Change],
     kind: str,

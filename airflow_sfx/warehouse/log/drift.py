@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from airflow_sfx.metastore.base import PartitionInfo
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.same_days import refuse_same_days, spellings
 from airflow_sfx.warehouse.table.table import Table
 
@@ -28,13 +28,13 @@ class DriftWatch:
 
     Args:
         table: The table.
-        ledger: Its ledgers.
+        log: Its logs.
         reconcile: Records changes by other engines in the history, or None to ignore them.
     """
 
-    def __init__(self, table: Table, ledger: Ledger, reconcile: Reconcile | None) -> None:
+    def __init__(self, table: Table, log: PartitionLog, reconcile: Reconcile | None) -> None:
         self._table = table
-        self._ledger = ledger
+        self._log = log
         self._reconcile = reconcile
         self._seen: dict[str, PartitionInfo] = {}
         self._heads: dict[str, Head] = {}
@@ -95,7 +95,7 @@ class DriftWatch:
         others = spellings(self._table, partitions) if check else []
         found = self._table.pointers([*partitions, *others])
         pointers = {name: found[name] for name in names if name in found}
-        heads = self._ledger.heads_at(self._ledger.look_beside(pointers.values()), names)
+        heads = self._log.heads_at(self._log.look_beside(pointers.values()), names)
         if check:
             new = [
                 partition

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
-from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
+from airflow_sfx.core.log_entry import Change, LogEntry, Operation
 from airflow_sfx.core.manifest import Manifest
 
 MOST_PARTITIONS = 100
@@ -61,7 +61,7 @@ class EventFacts:
     figures: Mapping[int, ColumnFacts] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, entries: Sequence[LedgerEntry], changes: Sequence[Change]) -> EventFacts:
+    def of(cls, entries: Sequence[LogEntry], changes: Sequence[Change]) -> EventFacts:
         """Return the facts of a commit.
 
         Args:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from airflow_sfx.core.pin import BatchPin
 
 if TYPE_CHECKING:
-    from airflow_sfx.core.ledger import LedgerEntry
+    from airflow_sfx.core.log_entry import LogEntry
     from airflow_sfx.warehouse.table.table import Table
 
 
@@ -39,7 +39,7 @@ class Committed:
 
     @classmethod
     def of(
-        cls, table: Table, entries: Sequence[LedgerEntry], seconds: float, conflicts: int
+        cls, table: Table, entries: Sequence[LogEntry], seconds: float, conflicts: int
     ) -> Committed:
         """Return the event of entries of a table that took effect."""
         current = {entry.partition: entry.batch_id for entry in entries if entry.batch_id}

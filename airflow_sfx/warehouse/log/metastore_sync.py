@@ -19,30 +19,30 @@ from airflow_sfx.core.errors import (
     sentence,
 )
 from airflow_sfx.core.io.locations import normalized
-from airflow_sfx.core.ledger import Change, LedgerEntry
+from airflow_sfx.core.log_entry import Change, LogEntry
 from airflow_sfx.core.stored.log_entry import Mark
 from airflow_sfx.metastore.base import Move, PartitionInfo, TableInfo, is_at
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.table_log import LogState
 from airflow_sfx.warehouse.table.renamed import table_at
 from airflow_sfx.warehouse.table.table import Table
 
 
-def expected_location(table: Table, entry: LedgerEntry) -> str:
+def expected_location(table: Table, entry: LogEntry) -> str:
     """Return the location of a partition after an entry."""
     return entry.location or table.batch_location(entry.partition, entry.batch_id)
 
 
-def is_out_of_sync(entry: LedgerEntry, pointer: PartitionInfo | None) -> bool:
+def is_out_of_sync(entry: LogEntry, pointer: PartitionInfo | None) -> bool:
     """Return whether the metastore is behind the entry in effect."""
     if entry.dropped and pointer is None:
         return False
     if not needs_pointer(entry) and (pointer is None or pointer.batch_id is None):
         return False
-    return (pointer.sequence if pointer else 0) < entry.sequence
+    return (pointer.version if pointer else 0) < entry.version
 
 
-def needs_pointer(entry: LedgerEntry) -> bool:
+def needs_pointer(entry: LogEntry) -> bool:
     """Return whether the metastore is to show an entry.
 
     An entry about staged batches alone does not add its partition to the metastore.
@@ -50,9 +50,9 @@ def needs_pointer(entry: LedgerEntry) -> bool:
     return entry.moved or entry.batch_id is not None or bool(entry.location)
 
 
-def known_names(ledger: Ledger, pointers: Mapping[str, PartitionInfo]) -> list[str]:
+def known_names(log: PartitionLog, pointers: Mapping[str, PartitionInfo]) -> list[str]:
     """Return the sorted names of all partitions that the metastore or the log has."""
-    return sorted({*ledger.names(), *pointers})
+    return sorted({*log.names(), *pointers})
 
 
 def foreign_changes(
@@ -107,54 +107,54 @@ def pointed_at(table: Table, batches: Collection[tuple[str, str]]) -> set[tuple[
 def suspects(table: Table, pointers: Mapping[str, PartitionInfo]) -> dict[str, PartitionInfo]:
     """Return pointers away from their batch: candidates for external changes.
 
-    The ledgers of all others, which may be ten thousand, need not be read.
+    The logs of all others, which may be ten thousand, need not be read.
     """
     return {
         name: info
         for name, info in pointers.items()
-        if not info.sequence
+        if not info.version
         or normalized(info.location) != normalized(table.batch_location(name, info.batch_id))
     }
 
 
-def _put_by(table: Table, info: PartitionInfo, head: Head) -> LedgerEntry | None:
+def _put_by(table: Table, info: PartitionInfo, head: Head) -> LogEntry | None:
     """Return the entry that a pointer names, or the entry in effect."""
     entry = head.entry
-    if entry is None or info.sequence == 0 or info.sequence >= entry.sequence:
+    if entry is None or info.version == 0 or info.version >= entry.version:
         return entry
     # The metastore is behind the last entries.
-    return Ledger(table).read(entry.partition, info.sequence) or entry
+    return PartitionLog(table).read(entry.partition, info.version) or entry
 
 
-def _moved(table: Table, info: PartitionInfo, entry: LedgerEntry | None) -> bool:
+def _moved(table: Table, info: PartitionInfo, entry: LogEntry | None) -> bool:
     if entry is not None and info.location == expected_location(table, entry):
         return False  # the usual case, without comparing spellings
     place = normalized(info.location)
     if place == normalized(table.batch_location("", None)):
         return False  # just added, and about to move
-    if info.sequence == 0:  # added, or dropped and added again, by another engine
+    if info.version == 0:  # added, or dropped and added again, by another engine
         return entry is None or place != normalized(expected_location(table, entry))
-    if entry is None or info.sequence != entry.sequence:
+    if entry is None or info.version != entry.version:
         return False
     return place != normalized(expected_location(table, entry))
 
 
 def behind(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     pointers: Mapping[str, PartitionInfo],
     marks: Mapping[str, Mark],
-) -> list[LedgerEntry]:
+) -> list[LogEntry]:
     """Return the changes that the metastore lacks, except where other engines moved pointers.
 
     Args:
         table: The table.
-        ledger: Its log.
+        log: Its log.
         pointers: The metastore's pointers by partition name.
         marks: The marks of partitions, by name.
     """
-    ledger.require(pointers.values())
-    late = _late(ledger, pointers, marks)
+    log.require(pointers.values())
+    late = _late(log, pointers, marks)
     if not late:
         return []
     there = {name: pointers[name] for name in late if name in pointers}
@@ -164,28 +164,28 @@ def behind(
 
 
 def _late(
-    ledger: Ledger, pointers: Mapping[str, PartitionInfo], marks: Mapping[str, Mark]
-) -> dict[str, LedgerEntry]:
+    log: PartitionLog, pointers: Mapping[str, PartitionInfo], marks: Mapping[str, Mark]
+) -> dict[str, LogEntry]:
     """Return the changes that the metastore does not have yet, by partition."""
     suspected = [
         mark
         for name, mark in marks.items()
-        if name not in pointers or pointers[name].sequence < mark.version
+        if name not in pointers or pointers[name].version < mark.version
     ]
-    entries = ledger.entries(suspected)
+    entries = log.entries(suspected)
     return {
         name: entry for name, entry in entries.items() if is_out_of_sync(entry, pointers.get(name))
     }
 
 
 def lagging(
-    table: Table, ledger: Ledger, state: LogState, versions: Collection[int]
-) -> list[LedgerEntry]:
+    table: Table, log: PartitionLog, state: LogState, versions: Collection[int]
+) -> list[LogEntry]:
     """Return the changes by some entries that the metastore lacks.
 
     Args:
         table: The table.
-        ledger: Its log.
+        log: Its log.
         state: The state of the table.
         versions: The entries. Their changes move together, as engines must not see half of a
             commit. Partitions that later entries changed are left out.
@@ -194,31 +194,31 @@ def lagging(
         return []
     since = state.since(min(versions) - 1)
     marks = {name: mark for name, mark in since.items() if mark.version in versions}
-    return behind(table, ledger, _pointers(table, marks), marks)
+    return behind(table, log, _pointers(table, marks), marks)
 
 
-def unapplied(table: Table, ledger: Ledger, state: LogState) -> tuple[int, list[LedgerEntry]]:
+def unapplied(table: Table, log: PartitionLog, state: LogState) -> tuple[int, list[LogEntry]]:
     """Return up to which version the metastore has all changes, and those that it lacks.
 
     Only entries are looked at that no later one has found to be applied: mostly the last one.
 
     Args:
         table: The table.
-        ledger: Its log.
+        log: Its log.
         state: The state of the table.
     """
     if not table.metastore.has_pointers:
         return state.version, []
     if table.metastore.moves_together:
         samples = state.samples(state.applied)
-        marks = {name: it for name, it in samples.items() if it.version not in ledger.applied}
+        marks = {name: it for name, it in samples.items() if it.version not in log.applied}
     else:
         marks = state.since(state.applied)
     if not marks:
         return state.version, []
-    late = _late(ledger, _pointers(table, marks), marks)
-    left = lagging(table, ledger, state, _versions(late.values()))
-    return min((entry.sequence - 1 for entry in left), default=state.version), left
+    late = _late(log, _pointers(table, marks), marks)
+    left = lagging(table, log, state, _versions(late.values()))
+    return min((entry.version - 1 for entry in left), default=state.version), left
 
 
 def _pointers(table: Table, names: Collection[str]) -> dict[str, PartitionInfo]:
@@ -226,13 +226,13 @@ def _pointers(table: Table, names: Collection[str]) -> dict[str, PartitionInfo]:
 
 
 def catch_up(
-    table: Table, ledger: Ledger, state: LogState, late: Sequence[LedgerEntry] = ()
+    table: Table, log: PartitionLog, state: LogState, late: Sequence[LogEntry] = ()
 ) -> None:
     """Complete in the metastore what writers that died have left undone.
 
     Args:
         table: The table.
-        ledger: Its log.
+        log: Its log.
         state: The state of the table.
         late: Changes that the metastore is known to lack.
 
@@ -240,18 +240,18 @@ def catch_up(
         TableNotFound: The table was dropped or renamed meanwhile.
         WarehouseUnavailable: The metastore could not be updated.
     """
-    _, left = unapplied(table, ledger, state)
-    left += lagging(table, ledger, state, _versions(late) - _versions(left))
+    _, left = unapplied(table, log, state)
+    left += lagging(table, log, state, _versions(late) - _versions(left))
     if left:
-        move_pointers(table, ledger, left)
+        move_pointers(table, log, left)
 
 
-def _versions(entries: Collection[LedgerEntry]) -> set[int]:
-    return {entry.sequence for entry in entries}
+def _versions(entries: Collection[LogEntry]) -> set[int]:
+    return {entry.version for entry in entries}
 
 
 def move_pointers(
-    table: Table, ledger: Ledger, entries: Sequence[LedgerEntry], move: Move | None = None
+    table: Table, log: PartitionLog, entries: Sequence[LogEntry], move: Move | None = None
 ) -> TableInfo | None:
     """Point the metastore at the batches that entries made current, atomically.
 
@@ -260,7 +260,7 @@ def move_pointers(
 
     Args:
         table: The table.
-        ledger: Its log.
+        log: Its log.
         entries: Changes of different partitions.
         move: A prepared move for the first try, or None.
 
@@ -278,14 +278,14 @@ def move_pointers(
         move = move or repoint
         while entries and not (seen := move([_pointer(table, entry) for entry in entries])):
             move = repoint
-            moved = {entry.partition: entry.sequence for entry in entries}
-            state = ledger.look()
+            moved = {entry.partition: entry.version for entry in entries}
+            state = log.look()
             newer = {
                 mark.version
                 for name, mark in state.marks(moved).items()
                 if mark.version > moved[name]
             }
-            entries = lagging(table, ledger, state, newer)
+            entries = lagging(table, log, state, newer)
     except WarehouseUnavailable as error:
         names = ", ".join(entry.partition for entry in entries[:3])
         raise WarehouseUnavailable(
@@ -297,13 +297,13 @@ def move_pointers(
     return seen
 
 
-def _pointer(table: Table, entry: LedgerEntry) -> PartitionInfo:
+def _pointer(table: Table, entry: LogEntry) -> PartitionInfo:
     if not table.may_read(entry.location):  # other engines must not read there, either
         raise table.outside(entry.partition, entry.batch_id, entry.location)
     return PartitionInfo(
         partition=table.layout.partition(entry.partition),
         location=expected_location(table, entry),
-        sequence=entry.sequence,
+        version=entry.version,
         batch_id=entry.batch_id,
         rows=entry.rows,
         bytes=entry.bytes,

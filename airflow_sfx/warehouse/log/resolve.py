@@ -8,12 +8,12 @@ from datetime import datetime
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InvalidName, TableNotFound, WarehouseUnavailable
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.validation import zoned
 from airflow_sfx.metastore.base import PartitionInfo
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import behind, catch_up
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.table_log import LogState
 from airflow_sfx.warehouse.table.table import Table
 
@@ -21,13 +21,13 @@ _log = logging.getLogger(__name__)
 
 
 def current_batches(
-    table: Table, ledger: Ledger, partitions: Sequence[Partition] | None, *, to_load: bool
+    table: Table, log: PartitionLog, partitions: Sequence[Partition] | None, *, to_load: bool
 ) -> dict[str, str]:
     """Return the current batch of each partition, at one version of the table.
 
     Args:
         table: The table.
-        ledger: Its log.
+        log: Its log.
         partitions: The partitions, or None for all.
         to_load: Whether their manifests are read next.
 
@@ -42,7 +42,7 @@ def current_batches(
     likely = {name: it.batch_id for name, it in (pointers or {}).items() if it.batch_id}
     if to_load:
         table.expect(list(likely.items()))
-    state = ledger.look_beside((pointers or {}).values())
+    state = log.look_beside((pointers or {}).values())
     marks = state.marks(names)
     found = {name: mark.batch_id for name, mark in marks.items() if mark.batch_id}
     for name in names or ():
@@ -50,7 +50,7 @@ def current_batches(
             raise table.missing(name)
     if to_load and names is not None:
         table.expect([item for item in found.items() if likely.get(item[0]) != item[1]])
-    _complete(table, ledger, state, names, pointers)
+    _complete(table, log, state, names, pointers)
     order = sorted(found) if names is None else names
     return {name: found[name] for name in order}
 
@@ -61,7 +61,7 @@ def _pointers(table: Table, partitions: Sequence[Partition]) -> dict[str, Partit
 
 def _complete(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     state: LogState,
     names: Collection[str] | None,
     pointers: Mapping[str, PartitionInfo] | None = None,
@@ -70,15 +70,15 @@ def _complete(
 
     The log suffices for reading, and a reader may have no permission to change the metastore.
     """
-    late: list[LedgerEntry] = []
+    late: list[LogEntry] = []
     if names is not None and table.metastore.has_pointers:
         if pointers is None:
             pointers = _pointers(table, [table.layout.partition(name) for name in names])
-        late = behind(table, ledger, pointers, state.marks(names))
+        late = behind(table, log, pointers, state.marks(names))
         if not late:
             return
     try:
-        catch_up(table, ledger, state, late)
+        catch_up(table, log, state, late)
     except (TableNotFound, WarehouseUnavailable) as error:
         _log.warning(
             "Reading from the log; other engines still read the previous batches: %s", error
@@ -86,25 +86,25 @@ def _complete(
 
 
 def pointers_now(
-    table: Table, ledger: Ledger, partitions: Sequence[Partition] | None = None
+    table: Table, log: PartitionLog, partitions: Sequence[Partition] | None = None
 ) -> dict[str, PartitionInfo]:
     """Return the metastore's pointers, after completing commits of dead writers.
 
     Args:
         table: The table.
-        ledger: Its log.
+        log: Its log.
         partitions: The partitions, or None for all.
 
     Returns:
         The pointers by partition name.
     """
     names = None if partitions is None else [table.layout.name(one) for one in partitions]
-    _complete(table, ledger, ledger.look(), names)
+    _complete(table, log, log.look(), names)
     return table.pointers(partitions)
 
 
 def converged_heads(
-    table: Table, ledger: Ledger, names: Collection[str], pointers: Mapping[str, PartitionInfo]
+    table: Table, log: PartitionLog, names: Collection[str], pointers: Mapping[str, PartitionInfo]
 ) -> dict[str, Head]:
     """Return the heads of partitions, after completing commits of dead writers.
 
@@ -112,7 +112,7 @@ def converged_heads(
 
     Args:
         table: The table.
-        ledger: Its log.
+        log: Its log.
         names: The partitions' names.
         pointers: The metastore's pointers by partition name.
 
@@ -123,29 +123,29 @@ def converged_heads(
         TableNotFound: The table was dropped or renamed meanwhile.
         WarehouseUnavailable: The metastore could not be updated.
     """
-    state = ledger.look_beside(pointers.values())
+    state = log.look_beside(pointers.values())
     try:
-        catch_up(table, ledger, state, behind(table, ledger, pointers, state.marks(names)))
+        catch_up(table, log, state, behind(table, log, pointers, state.marks(names)))
     except TableNotFound as error:  # all of them seem to be behind
         raise table.name_error() from error
-    return ledger.heads_at(state, names)
+    return log.heads_at(state, names)
 
 
-def heads_to_read(table: Table, ledger: Ledger, names: Collection[str]) -> dict[str, Head]:
+def heads_to_read(table: Table, log: PartitionLog, names: Collection[str]) -> dict[str, Head]:
     """Return heads as `converged_heads`, even if the metastore cannot be updated."""
-    state = ledger.look()
-    _complete(table, ledger, state, names)
-    return ledger.heads_at(state, names)
+    state = log.look()
+    _complete(table, log, state, names)
+    return log.heads_at(state, names)
 
 
 def batches_as_of(
-    table: Table, ledger: Ledger, partitions: Sequence[Partition] | None, at: datetime
+    table: Table, log: PartitionLog, partitions: Sequence[Partition] | None, at: datetime
 ) -> dict[str, str]:
     """Return the batch that was current in each partition at a time.
 
     Args:
         table: The table.
-        ledger: Its log.
+        log: Its log.
         partitions: The partitions, or None for all that had a batch.
         at: The time, with a time zone.
 
@@ -158,7 +158,7 @@ def batches_as_of(
     """
     at = zoned(at, "as_of")
     names = None if partitions is None else [table.layout.name(one) for one in partitions]
-    marks = ledger.marks_at(ledger.version_at(at), names)
+    marks = log.marks_at(log.version_at(at), names)
     found = {name: mark.batch_id for name, mark in sorted(marks.items()) if mark.batch_id}
     for name in names or ():
         if name not in found:

@@ -17,7 +17,7 @@ from airflow_sfx.frames.schema.codec import columns_in, schema_from_text
 from airflow_sfx.frames.schema.partition_values import kinds_of_keys
 from airflow_sfx.metastore.base import Metastore, TableInfo
 from airflow_sfx.storage.base import ObjectStore
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.log.table_log import TableLog
 from airflow_sfx.warehouse.table.manifests import open_call
 from airflow_sfx.warehouse.table.names import gone_error, layout_root, newest_record
@@ -173,8 +173,8 @@ def _some_manifest(store: ObjectStore, bare: TableLayout) -> tuple[str, Manifest
 
 def _current_manifests(table: Table) -> Sequence[Manifest]:
     """Return the manifests of current batches that exist, oldest batch first."""
-    ledger = Ledger(table)
-    marks = ledger.marks().values()
+    log = PartitionLog(table)
+    marks = log.marks().values()
     batches = sorted((mark.batch_id, mark.name) for mark in marks if mark.batch_id)
     there = table.sealed((name, batch_id) for batch_id, name in batches)
     return table.manifests({name: one for one, name in batches if (name, one) in there})

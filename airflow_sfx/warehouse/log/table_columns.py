@@ -19,11 +19,11 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from airflow_sfx.core.errors import SchemaMismatch, SfxError
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.schema import OPEN, Column, Evolve
 from airflow_sfx.metastore.base import TableInfo, is_at
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.log.restore import batch_columns
 from airflow_sfx.warehouse.table.manifests import readable
 from airflow_sfx.warehouse.table.table import Table
@@ -278,13 +278,13 @@ class GivenColumns:
     give: Callable[[], None]
     _given: list[bool] = field(default_factory=list, init=False)
 
-    def before(self, entries: Sequence[LedgerEntry]) -> None:
+    def before(self, entries: Sequence[LogEntry]) -> None:
         """Give the columns."""
         if not self._given:
             self.give()
             self._given.append(True)
 
-    def after(self, entries: Sequence[LedgerEntry], table: Table, seen: TableInfo | None) -> None:
+    def after(self, entries: Sequence[LogEntry], table: Table, seen: TableInfo | None) -> None:
         """Give columns back that an undo took meanwhile."""
         cover_again(table, self.manifests, seen)
 
@@ -300,11 +300,11 @@ class UndoneColumns:
         self._table = table
         self._read: dict[tuple[str, str], Manifest | None] = {}
 
-    def before(self, entries: Sequence[LedgerEntry]) -> None:
+    def before(self, entries: Sequence[LogEntry]) -> None:
         """Give the table the columns of the batches that become current again."""
         cover(self._table, self._current_after(entries), strict=False)
 
-    def after(self, entries: Sequence[LedgerEntry], table: Table, seen: TableInfo | None) -> None:
+    def after(self, entries: Sequence[LogEntry], table: Table, seen: TableInfo | None) -> None:
         """Take the columns that only the undone batches had.
 
         What fails here is left to the next store.
@@ -319,10 +319,10 @@ class UndoneColumns:
                 error,
             )
 
-    def _current_after(self, entries: Sequence[LedgerEntry]) -> list[Manifest]:
+    def _current_after(self, entries: Sequence[LogEntry]) -> list[Manifest]:
         return self._manifests([(one.partition, one.batch_id) for one in entries if one.batch_id])
 
-    def _left(self, entries: Sequence[LedgerEntry]) -> set[_Shape]:
+    def _left(self, entries: Sequence[LogEntry]) -> set[_Shape]:
         """Return the columns that the batches before had and those after do not have."""
         before = self._manifests([(one.partition, one.previous) for one in entries if one.previous])
         kept = {one.partition: _shapes(one) for one in self._current_after(entries)}
@@ -425,7 +425,7 @@ def _search(
 
 def _current_batches(table: Table) -> list[tuple[str, str]]:
     """Return the current batches as partition name and batch ID, oldest first."""
-    marks = Ledger(table).marks().values()
+    marks = PartitionLog(table).marks().values()
     current = [(mark.name, mark.batch_id) for mark in marks if mark.batch_id]
     return sorted(current, key=lambda item: (item[1], item[0]))
 

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import partial
 
 from airflow_sfx.core.errors import InconsistentBatch, WarehouseUnavailable, sentence
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.paths import LOG_PART, TableLayout
 from airflow_sfx.core.stored.log_entry import (
     Checkpoint,
@@ -140,7 +140,7 @@ class TableLog:
         data = checkpoint_to_bytes(state.version, state.marks().values())
         self._store.put_if_absent(self._layout.checkpoint(state.version), data)
 
-    def create(self, header: EntryHeader, entries: Sequence[LedgerEntry]) -> bool:
+    def create(self, header: EntryHeader, entries: Sequence[LogEntry]) -> bool:
         """Create an entry unless the number exists, and return whether it was created.
 
         Raises:

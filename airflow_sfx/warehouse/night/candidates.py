@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from airflow_sfx.core.ledger import Operation
+from airflow_sfx.core.log_entry import Operation
 from airflow_sfx.warehouse.log.event_facts import ColumnFacts, EventFacts, ended_batches
 from airflow_sfx.warehouse.log.event_index import STAGE, Event
 from airflow_sfx.warehouse.night.rules import Rows, unusual_rows

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from airflow_sfx.core.manifest import CheckResult
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.quality.metrics import Anomaly, table_metrics
 from airflow_sfx.warehouse.quality.series import Batch
 from airflow_sfx.warehouse.table.table import Table
@@ -47,7 +47,7 @@ def judged(table: Table, names: Collection[str]) -> Mapping[Batch, Judgement]:
     last = MOST_PARTITIONS if table.info.keys else 1
     metrics = table_metrics(
         table,
-        Ledger(table),
+        PartitionLog(table),
         None,
         wanted if table.info.keys else None,
         like=None,

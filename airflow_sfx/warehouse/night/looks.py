@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from airflow_sfx.core.batch_id import check_batch_id
-from airflow_sfx.core.ledger import LedgerEntry, Operation
+from airflow_sfx.core.log_entry import LogEntry, Operation
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.paths import require_commit_id
 from airflow_sfx.core.serde import decoding
@@ -15,7 +15,7 @@ from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.staging import staged_batches
 from airflow_sfx.warehouse.log.event_index import STAGE, EventRecord, read_event
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.night.candidates import Candidate
 from airflow_sfx.warehouse.night.figures import Judgement, in_one_sentence, judged
 from airflow_sfx.warehouse.night.report import Concern, NightItem
@@ -34,7 +34,7 @@ class _Seen:
     candidate: Candidate
     record: EventRecord
     header: EntryHeader | None
-    changes: Sequence[LedgerEntry]
+    changes: Sequence[LogEntry]
 
     @property
     def names(self) -> list[str]:
@@ -55,7 +55,7 @@ def look_at(table: Table, candidates: Sequence[Candidate]) -> list[NightItem]:
     Raises:
         InconsistentBatch: A record is damaged.
     """
-    ledger = Ledger(table)
+    log = PartitionLog(table)
 
     def read(candidate: Candidate) -> _Seen:
         record = read_event(table.store, candidate.event)
@@ -64,8 +64,8 @@ def look_at(table: Table, candidates: Sequence[Candidate]) -> list[NightItem]:
                 table.layout.partition(name)
                 check_batch_id(batch_id)
             commit = require_commit_id(record.commit) if record.commit else None
-        header = ledger.header_of_commit(commit) if commit else None
-        changes = ledger.changes(header.version) if header else ()
+        header = log.header_of_commit(commit) if commit else None
+        changes = log.changes(header.version) if header else ()
         return _Seen(candidate, record, header, changes)
 
     seen = map_concurrently(read, candidates, table.store.concurrency)
@@ -84,7 +84,7 @@ def look_at(table: Table, candidates: Sequence[Candidate]) -> list[NightItem]:
     return items + (_of_staged(table, staged, pointers) if staged else [])
 
 
-def _current(one: _Seen, pointers: Mapping[str, PartitionInfo]) -> list[LedgerEntry]:
+def _current(one: _Seen, pointers: Mapping[str, PartitionInfo]) -> list[LogEntry]:
     """Return the changes of a candidate's commit that are still so."""
     return [
         change
@@ -105,7 +105,7 @@ def _of_commit(
         return []
     current = _current(one, pointers)
 
-    def item(concern: Concern, changes: Sequence[LedgerEntry], detail: str) -> list[NightItem]:
+    def item(concern: Concern, changes: Sequence[LogEntry], detail: str) -> list[NightItem]:
         if not changes:
             return []
         first = changes[0] if len(changes) == 1 else None
@@ -132,19 +132,19 @@ def _of_commit(
     return _of_publish(one.candidate, current, judgements, item)
 
 
-def _is_back(change: LedgerEntry) -> bool:
+def _is_back(change: LogEntry) -> bool:
     """Return whether a rollback went to an earlier batch, and did not undo a rollback."""
     if change.batch_id is None:
         return True
     return change.previous is not None and change.batch_id < change.previous
 
 
-_ItemOf = Callable[[Concern, Sequence[LedgerEntry], str], list[NightItem]]
+_ItemOf = Callable[[Concern, Sequence[LogEntry], str], list[NightItem]]
 
 
 def _of_publish(
     candidate: Candidate,
-    current: Sequence[LedgerEntry],
+    current: Sequence[LogEntry],
     judgements: Mapping[Batch, Judgement],
     item: _ItemOf,
 ) -> list[NightItem]:
@@ -186,9 +186,7 @@ _Unusual = tuple[Concern, int, float, float]
 """Whether rows are too few or too many, the rows, and the least and the most usual ones."""
 
 
-def _unusual_rows(
-    candidate: Candidate, change: LedgerEntry, judgement: Judgement
-) -> _Unusual | None:
+def _unusual_rows(candidate: Candidate, change: LogEntry, judgement: Judgement) -> _Unusual | None:
     """Return whether a batch's rows are outside of their band: by the day of its partition, if any.
 
     Other partitions, and the first ones, are compared with the table's commits before.
@@ -206,7 +204,7 @@ def _unusual_rows(
 
 def _of_rows(
     concern: Concern,
-    current: Sequence[LedgerEntry],
+    current: Sequence[LogEntry],
     rows: Mapping[str, _Unusual],
     item: _ItemOf,
 ) -> list[NightItem]:
@@ -232,7 +230,7 @@ def _of_staged(
     names = {name for one in seen for name in one.record.batches or {}}
     waiting = {
         entry
-        for pin in staged_batches(table, Ledger(table), names).waiting
+        for pin in staged_batches(table, PartitionLog(table), names).waiting
         for entry in pin.entries
     }
     due = [

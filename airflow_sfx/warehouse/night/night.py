@@ -18,7 +18,7 @@ from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.history.audit import changes_by_others
 from airflow_sfx.warehouse.log.event_index import Event, events_of
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.night.candidates import PUBLISH, Candidate, candidates
 from airflow_sfx.warehouse.night.looks import look_at
 from airflow_sfx.warehouse.night.report import Concern, NightItem, NightReport, UnreadableTable
@@ -127,7 +127,7 @@ def _foreign(tables: Sequence[TableRef], store: ObjectStore, metastore: Metastor
     def look(ref: TableRef) -> _Found:
         try:
             table = Table.find(ref, store, metastore)
-            found, _ = changes_by_others(table, Ledger(table), files=False)
+            found, _ = changes_by_others(table, PartitionLog(table), files=False)
         except (TableNotFound, ForeignChange):
             return [], None
         except InconsistentBatch as error:

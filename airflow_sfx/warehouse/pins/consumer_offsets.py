@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from functools import partial
 
 from airflow_sfx.core.errors import BatchNotFound
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.paths import path_step
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.serde import Record, decode, encode
 from airflow_sfx.core.validation import named, zoned
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.storage.consistency import wait_until_visible
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.table.table import Table
 
 
@@ -43,12 +43,12 @@ def take(
     """
     named(consumer, "consumer")
     named(run, "run")
-    ledger = Ledger(table)
-    heads = ledger.heads(pin.batches)
+    log = PartitionLog(table)
+    heads = log.heads(pin.batches)
 
     def one(item: tuple[str, str]) -> str:
         name, batch_id = item
-        changes = _changes(table, ledger, name, batch_id, heads[name])
+        changes = _changes(table, log, name, batch_id, heads[name])
         return _claim_one(table, consumer, run, changes[-1:] if newest else changes)
 
     runs = map_concurrently(one, pin.batches.items(), table.store.concurrency)
@@ -72,11 +72,11 @@ def missed(table: Table, consumer: str, since: datetime | None) -> BatchPin | No
     named(consumer, "consumer")
     since = None if since is None else zoned(since, "since")
     taken = {info.path for info in table.store.list(_directory(table, consumer))}
-    ledger = Ledger(table)
-    heads = ledger.all_heads()
+    log = PartitionLog(table)
+    heads = log.all_heads()
     batches = {
         move.partition: move.batch_id
-        for move in ledger.last_moves(heads)
+        for move in log.last_moves(heads)
         if move.batch_id
         and (since is None or move.at >= since)
         and _path(table, consumer, move) not in taken
@@ -85,18 +85,18 @@ def missed(table: Table, consumer: str, since: datetime | None) -> BatchPin | No
 
 
 def _changes(
-    table: Table, ledger: Ledger, name: str, batch_id: str, head: Head
-) -> list[LedgerEntry]:
+    table: Table, log: PartitionLog, name: str, batch_id: str, head: Head
+) -> list[LogEntry]:
     """Return the changes that made a batch current, oldest first.
 
     A batch that was rolled back to has several.
     """
-    found: list[LedgerEntry] = []
-    for entry in ledger.newest_first(name, head):
+    found: list[LogEntry] = []
+    for entry in log.newest_first(name, head):
         if entry.batch_id == batch_id:
             if entry.moved:
                 found.insert(0, entry)
-            if entry.origin == entry.sequence:
+            if entry.origin == entry.version:
                 break
     if found:
         return found
@@ -109,7 +109,7 @@ def _changes(
     )
 
 
-def _claim_one(table: Table, consumer: str, run: str, changes: list[LedgerEntry]) -> str:
+def _claim_one(table: Table, consumer: str, run: str, changes: list[LogEntry]) -> str:
     """Return the run that claims one of several changes of a batch.
 
     It is this run if it claimed one before, or can claim the oldest unclaimed one. An asset event
@@ -130,14 +130,14 @@ def _claim_one(table: Table, consumer: str, run: str, changes: list[LedgerEntry]
     return found
 
 
-def _claimed_by(table: Table, consumer: str, entry: LedgerEntry) -> str | None:
+def _claimed_by(table: Table, consumer: str, entry: LogEntry) -> str | None:
     """Return the run that has claimed a change, or None."""
     path = _path(table, consumer, entry)
     data = table.store.get(path)
     return None if data is None else decode(data, _Offset, path).run
 
 
-def _claim(table: Table, consumer: str, run: str, entry: LedgerEntry) -> str:
+def _claim(table: Table, consumer: str, run: str, entry: LogEntry) -> str:
     """Claim a change, and return the run that has claimed it: this or an earlier one."""
     path = _path(table, consumer, entry)
     claim = {
@@ -156,9 +156,9 @@ class _Offset(Record):
     run: str
 
 
-def _path(table: Table, consumer: str, entry: LedgerEntry) -> str:
+def _path(table: Table, consumer: str, entry: LogEntry) -> str:
     partition = path_step(entry.partition or "_table")
-    return f"{_directory(table, consumer)}/{partition}/{entry.sequence:012d}.json"
+    return f"{_directory(table, consumer)}/{partition}/{entry.version:012d}.json"
 
 
 def _directory(table: Table, consumer: str) -> str:

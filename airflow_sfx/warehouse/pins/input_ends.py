@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from airflow_sfx.core.ledger import LedgerEntry, Operation
+from airflow_sfx.core.log_entry import LogEntry, Operation
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.concurrency import map_concurrently
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.table.table import Table
 
 
@@ -66,34 +66,34 @@ def ends_of(
     by_name: dict[str, set[str]] = {}
     for name, batch_id in batches:
         by_name.setdefault(name, set()).add(batch_id)
-    ledger = Ledger(table)
-    heads = ledger.heads(by_name)
+    log = PartitionLog(table)
+    heads = log.heads(by_name)
 
     def of_partition(name: str) -> dict[tuple[str, str], InputEnd]:
         wanted, found = set(by_name[name]), {}
-        for entry in ledger.newest_first(name, heads[name]):
+        for entry in log.newest_first(name, heads[name]):
             if not wanted:
                 break
             if entry.moved and entry.previous in wanted:
                 wanted.remove(entry.previous)
-                found[name, entry.previous] = _end(ledger, entry)
+                found[name, entry.previous] = _end(log, entry)
         return found
 
     ends = map_concurrently(of_partition, by_name, table.store.concurrency)
     return {item: end for found in ends for item, end in found.items()}
 
 
-def _end(ledger: Ledger, entry: LedgerEntry) -> InputEnd:
+def _end(log: PartitionLog, entry: LogEntry) -> InputEnd:
     cause = _CAUSES.get(entry.operation, Cause.REPLACED)
     return InputEnd(
-        cause, entry.at, entry.producer, entry.reason, refreshed=_is_refresh(ledger, entry)
+        cause, entry.at, entry.producer, entry.reason, refreshed=_is_refresh(log, entry)
     )
 
 
-def _is_refresh(ledger: Ledger, entry: LedgerEntry) -> bool:
+def _is_refresh(log: PartitionLog, entry: LogEntry) -> bool:
     """Return whether another run of a DAG replaced what the DAG had written, as every night."""
     by = entry.producer
     if entry.operation is not Operation.PUBLISH or by.dag_id is None or not entry.previous_origin:
         return False
-    before = ledger.named(entry.partition, entry.previous_origin).producer
+    before = log.named(entry.partition, entry.previous_origin).producer
     return before.dag_id == by.dag_id and before.run_id != by.run_id

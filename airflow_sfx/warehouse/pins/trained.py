@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
 
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.paths import TableLayout
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.table import LATEST, TableRef
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.pins.lineage import (
     Edge,
     digest,
@@ -202,14 +202,14 @@ def version_pin(store: ObjectStore, model: str, version: str) -> BatchPin:
 
 def _of_model(store: ObjectStore, name: str, versions: Mapping[str, Edge]) -> list[TrainedVersion]:
     """Return versions of a model with what its log says of them."""
-    ledger = Ledger(Table.find(TableRef(DATABASE, name), store, LogOnlyMetastore(store)))
-    heads = ledger.heads(dict.fromkeys(ledger.names(), 0))
+    log = PartitionLog(Table.find(TableRef(DATABASE, name), store, LogOnlyMetastore(store)))
+    heads = log.heads(dict.fromkeys(log.names(), 0))
     aliases: dict[str, list[str]] = {}
     for alias, head in sorted(heads.items()):
         aliases.setdefault(head.batch_id or "", []).append(alias)
-    entries: Iterable[LedgerEntry] = ()
+    entries: Iterable[LogEntry] = ()
     if LATEST in heads:
-        entries = ledger.newest_first(LATEST, heads[LATEST])
+        entries = log.newest_first(LATEST, heads[LATEST])
     saves = saves_of(entries, versions)
     found = [
         TrainedVersion(name, one, entry.at, entry.producer, tuple(aliases.get(one, ())))
@@ -222,7 +222,7 @@ def _of_model(store: ObjectStore, name: str, versions: Mapping[str, Edge]) -> li
     ]
 
 
-def saves_of(entries: Iterable[LedgerEntry], versions: Collection[str]) -> dict[str, LedgerEntry]:
+def saves_of(entries: Iterable[LogEntry], versions: Collection[str]) -> dict[str, LogEntry]:
     """Return the entries that saved versions of a model.
 
     Args:
@@ -232,10 +232,10 @@ def saves_of(entries: Iterable[LedgerEntry], versions: Collection[str]) -> dict[
     Returns:
         The entries by version, without versions that were not saved.
     """
-    found: dict[str, LedgerEntry] = {}
+    found: dict[str, LogEntry] = {}
     oldest = min(versions)
     for entry in entries:
-        if entry.batch_id and entry.batch_id in versions and entry.origin == entry.sequence:
+        if entry.batch_id and entry.batch_id in versions and entry.origin == entry.version:
             found[entry.batch_id] = entry
         if entry.newest < oldest:
             break

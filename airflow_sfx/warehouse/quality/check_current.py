@@ -10,7 +10,7 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.manifest import CheckResult, Manifest
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.storage.concurrency import Progress, map_concurrently, with_progress
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.quality.band import WINDOW
 from airflow_sfx.warehouse.quality.declared import DeclaredCheck
 from airflow_sfx.warehouse.quality.run_checks import run_declared
@@ -49,7 +49,7 @@ class CheckedBatch:
 
 def check_current(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     wanted: Sequence[Partition] | None,
     checks: Sequence[DeclaredCheck],
     progress: Progress | None = None,
@@ -58,7 +58,7 @@ def check_current(
 
     Args:
         table: The table.
-        ledger: Its log.
+        log: Its log.
         wanted: The partitions, or None for all.
         checks: The checks.
         progress: Called with the number of batches checked so far and in total, or None.
@@ -76,7 +76,7 @@ def check_current(
             remedy="declare them with set_checks, or pass checks=",
             cli_remedy=f"declare them with `sfx check {table.ref} --set FILE.toml`",
         )
-    lines = _lines(table, ledger)
+    lines = _lines(table, log)
     due = [(line, at) for line in lines for at in range(len(line))]
     if not table.info.keys:
         due = due[-1:]
@@ -103,13 +103,13 @@ def check_current(
     return map_concurrently(with_progress(check, len(due), progress), due, _AT_ONCE)
 
 
-def _lines(table: Table, ledger: Ledger) -> list[list[Batch]]:
+def _lines(table: Table, log: PartitionLog) -> list[list[Batch]]:
     """Return the current batches by series; of a table without partitions, those before, too."""
     if not table.info.keys:
-        line = current_line(table, ledger, WINDOW + 1)
+        line = current_line(table, log, WINDOW + 1)
         if not line:
             raise table.missing("")
         return [line]
     series = all_series(table)
-    batches = dict(current(table, ledger, [name for one in series for name in one]))
+    batches = dict(current(table, log, [name for one in series for name in one]))
     return [[(name, batches[name]) for name in one if name in batches] for one in series]

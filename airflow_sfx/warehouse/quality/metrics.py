@@ -12,7 +12,7 @@ from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch, InvalidNam
 from airflow_sfx.core.manifest import CheckResult
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.storage.concurrency import map_concurrently
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.quality.band import WINDOW, Band, Figure, bands
 from airflow_sfx.warehouse.quality.figures import ColumnFigures, count_figures, counted_figures
 from airflow_sfx.warehouse.quality.metric import LEAST_CHANGES, Metric, described, low_of
@@ -256,7 +256,7 @@ def _anomaly(point: SeriesPoint, column: str, metric: Metric) -> Anomaly:
 
 def table_metrics(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     columns: Sequence[str] | None,
     wanted: Sequence[Partition] | None,
     *,
@@ -269,7 +269,7 @@ def table_metrics(
 
     Args:
         table: The table.
-        ledger: Its log.
+        log: Its log.
         columns: The columns, or None for all.
         wanted: The partitions, or None for the last ones of each series.
         like: A partition of the only series that is wanted, or None.
@@ -279,7 +279,7 @@ def table_metrics(
     """
     found = [
         _read_series(table, before, shown, columns, read=read, memory=memory)
-        for before, shown in _chosen(table, ledger, wanted, like, last)
+        for before, shown in _chosen(table, log, wanted, like, last)
     ]
     shown = [one for series in found for one in series.batches if _id(one) in series.shown]
     names = dict.fromkeys(name for one in reversed(shown) for name in one.columns)
@@ -289,14 +289,14 @@ def table_metrics(
 
 def _chosen(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     wanted: Sequence[Partition] | None,
     like: str | None,
     last: int,
 ) -> list[tuple[list[Batch], set[Batch]]]:
     """Return the batches of each series, and those of them that are shown."""
     if not table.info.keys:
-        line = current_line(table, ledger, last + WINDOW)
+        line = current_line(table, log, last + WINDOW)
         return [(line, set(line[-last:]))] if line else []
     found = [series_of(table, like)] if like is not None else all_series(table)
     names = None if wanted is None else {table.layout.name(one) for one in wanted}
@@ -306,7 +306,7 @@ def _chosen(
         places = places if names is not None else places[-last:]
         if places:
             shown = {series[at] for at in places}
-            batches = current(table, ledger, series[max(0, places[0] - WINDOW) : places[-1] + 1])
+            batches = current(table, log, series[max(0, places[0] - WINDOW) : places[-1] + 1])
             chosen.append((batches, {one for one in batches if one[0] in shown}))
     missing = (names or set()) - {name for _, shown in chosen for name, _ in shown}
     if missing:

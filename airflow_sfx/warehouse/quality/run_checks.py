@@ -71,7 +71,7 @@ def results_of_table(
     declared = checks_in(table.info.parameters, str(table.ref))
     if not declared:
         return {}
-    context = CheckContext.of(table, batches.ledger, batches.drafts, frame)
+    context = CheckContext.of(table, batches.log, batches.drafts, frame)
     results = run_declared(context.batches, declared, done)
     batches.add_results(results)
     for name, found in results.items():

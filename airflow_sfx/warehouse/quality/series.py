@@ -8,9 +8,9 @@ from datetime import date
 from functools import cached_property
 from itertools import islice
 
-from airflow_sfx.core.ledger import LedgerEntry, Operation
+from airflow_sfx.core.log_entry import LogEntry, Operation
 from airflow_sfx.core.manifest import Manifest
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.log.resolve import heads_to_read
 from airflow_sfx.warehouse.quality.band import day_of
 from airflow_sfx.warehouse.table.manifests import readable
@@ -70,13 +70,13 @@ class EarlierBatches:
 
     Args:
         table: The table.
-        ledger: Its log.
+        log: Its log.
         names: The partitions, which need not exist.
         most: How many earlier batches of each.
     """
 
-    def __init__(self, table: Table, ledger: Ledger, names: Sequence[str], most: int) -> None:
-        self._table, self._ledger = table, ledger
+    def __init__(self, table: Table, log: PartitionLog, names: Sequence[str], most: int) -> None:
+        self._table, self._log = table, log
         self._names, self._most = names, most
 
     def of(self, name: str, batch_id: str) -> list[Manifest]:
@@ -90,7 +90,7 @@ class EarlierBatches:
             batch_id: The batch.
         """
         if not self._table.info.keys:
-            line = current_line(self._table, self._ledger, 1 + self._most)
+            line = current_line(self._table, self._log, 1 + self._most)
             before = [one for one in line if one[1] < batch_id]
             return readable_manifests(self._table, before[-self._most :])
         known = self._manifests
@@ -112,32 +112,30 @@ class EarlierBatches:
     def _manifests(self) -> dict[str, Manifest]:
         """The manifests of the current batches of all of these, by partition."""
         names = list(dict.fromkeys(name for one in self._before.values() for name in one))
-        batches = current(self._table, self._ledger, names)
+        batches = current(self._table, self._log, names)
         return {one.partition: one for one in readable_manifests(self._table, batches)}
 
 
-def current(table: Table, ledger: Ledger, names: Sequence[str]) -> list[Batch]:
+def current(table: Table, log: PartitionLog, names: Sequence[str]) -> list[Batch]:
     """Return the current batches of partitions that have one, in the order of the names."""
     if not names:
         return []
-    marks = ledger.marks(names)
+    marks = log.marks(names)
     found = {name: mark.batch_id for name, mark in marks.items()}
     return [(name, batch_id) for name in names if (batch_id := found.get(name))]
 
 
-def current_line(table: Table, ledger: Ledger, most: int) -> list[Batch]:
+def current_line(table: Table, log: PartitionLog, most: int) -> list[Batch]:
     """Return the batches that were current in a table without partitions, oldest first.
 
     Batches that a rollback replaced are left out.
     """
-    head = heads_to_read(table, ledger, [""])[""]
-    newest_first = islice(
-        ledger.newest_first("", head), min(_ENTRIES_PER_BATCH * most, sys.maxsize)
-    )
+    head = heads_to_read(table, log, [""])[""]
+    newest_first = islice(log.newest_first("", head), min(_ENTRIES_PER_BATCH * most, sys.maxsize))
     return [("", batch_id) for batch_id in _line(reversed(list(newest_first)))][-most:]
 
 
-def _line(entries: Iterable[LedgerEntry]) -> list[str]:
+def _line(entries: Iterable[LogEntry]) -> list[str]:
     line: list[str] = []
     for entry in entries:
         if entry.operation is Operation.RETIRE:

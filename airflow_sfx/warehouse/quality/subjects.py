@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch, SchemaMismatch
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.quality.band import WINDOW
 from airflow_sfx.warehouse.quality.figures import Counted, count_figures, counted_figures
 from airflow_sfx.warehouse.quality.series import (
@@ -199,7 +199,7 @@ class CheckContext:
     def of(
         cls,
         table: Table,
-        ledger: Ledger,
+        log: PartitionLog,
         drafts: Callable[[], Sequence[Manifest]],
         frame: pa.Table | None,
     ) -> CheckContext:
@@ -207,12 +207,12 @@ class CheckContext:
 
         Args:
             table: The table.
-            ledger: Its log.
+            log: Its log.
             drafts: Gives the manifests of the batches, as far as they are known.
             frame: The rows of the only batch if they are in memory, or None.
         """
         manifests = drafts()
-        before = EarlierBatches(table, ledger, [one.partition for one in manifests], WINDOW)
+        before = EarlierBatches(table, log, [one.partition for one in manifests], WINDOW)
         subjects = (
             BatchSubject(table, one, partial(before.of, one.partition, one.batch_id), frame)
             for one in manifests

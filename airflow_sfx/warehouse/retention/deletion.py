@@ -15,7 +15,7 @@ from airflow_sfx.core.errors import InconsistentBatch, WarehouseUnavailable
 from airflow_sfx.core.paths import CLAIM
 from airflow_sfx.core.stored.call_manifest import CallManifest, manifests_to_bytes
 from airflow_sfx.warehouse.batch.data_files import link_out
-from airflow_sfx.warehouse.retention.ledger_verdicts import Item
+from airflow_sfx.warehouse.retention.log_verdicts import Item
 from airflow_sfx.warehouse.table.manifests import newest_generation
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import UNFINISHED_FOR

@@ -19,11 +19,11 @@ from airflow_sfx.core.validation import positive_duration
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.staging import staged_batches
 from airflow_sfx.warehouse.log.commit import Author
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.pins.lineage import record_rewritten
 from airflow_sfx.warehouse.pins.trained import TrainedVersion
 from airflow_sfx.warehouse.results import Tabular
-from airflow_sfx.warehouse.retention.ledger_verdicts import verdicts
+from airflow_sfx.warehouse.retention.log_verdicts import verdicts
 from airflow_sfx.warehouse.retention.orphan_files import (
     expire_orphans,
     find_orphan_files,
@@ -143,7 +143,13 @@ class Erasure:
 
 
 def erase(
-    table: Table, ledger: Ledger, erasure: Erasure, author: Author, *, dry_run: bool, now: datetime
+    table: Table,
+    log: PartitionLog,
+    erasure: Erasure,
+    author: Author,
+    *,
+    dry_run: bool,
+    now: datetime,
 ) -> ErasureReport:
     """Erase rows from every retained batch, and delete expired files that are due.
 
@@ -151,7 +157,7 @@ def erase(
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         erasure: What to erase, and how.
         author: Who, and why.
         dry_run: Whether to only report what would be done.
@@ -172,9 +178,9 @@ def erase(
     there: set[str] = set()
     found: list[ErasedBatch] = []
     if not dry_run:
-        reconcile_all(table, ledger, author)  # batches of other engines are searched too
+        reconcile_all(table, log, author)  # batches of other engines are searched too
     pinned = held(table, now)
-    known = _batches(table, ledger, erasure, dry_run=dry_run)
+    known = _batches(table, log, erasure, dry_run=dry_run)
     while batches := [item for item in known.retained if item not in seen]:
         matches = map_concurrently(
             lambda item: search(table, *item, erasure.where, columns), batches, _SEARCH_CONCURRENCY
@@ -193,7 +199,7 @@ def erase(
             news = (
                 {}
                 if dry_run
-                else _replace(table, ledger, of_partition, known, erasure, author, columns, now)
+                else _replace(table, log, of_partition, known, erasure, author, columns, now)
             )
             done = [one for one in of_partition if dry_run or one.manifest.batch_id in news]
             found += [
@@ -203,15 +209,15 @@ def erase(
             seen |= {(name, new.batch_id): True for new in news.values()}
         # Search again: batches may have been stored, or replaced by another erasure, meanwhile.
         if not dry_run:
-            known = _batches(table, ledger, erasure, dry_run=dry_run)
+            known = _batches(table, log, erasure, dry_run=dry_run)
     left = find_orphan_files(table, known.mentioned, now)
     orphans = left.batches
     if not dry_run:
         orphans = expire_orphans(
-            table, ledger, left, known.names, author, now=now, grace=erasure.grace
+            table, log, left, known.names, author, now=now, grace=erasure.grace
         )
     due = [one for one in tombstones.list_tombstones(table) if not one.done]
-    vacuumed = vacuum(table, ledger, due, now, dry_run=dry_run, despite_pins=erasure.despite_pins)
+    vacuumed = vacuum(table, log, due, now, dry_run=dry_run, despite_pins=erasure.despite_pins)
     mine = {(one.partition, one.replaced_by) for one in found}
     without = sum(not there for there in seen.values())
     return ErasureReport(
@@ -250,23 +256,23 @@ class _Batches:
     mentioned: set[tuple[str, str]]
 
 
-def _batches(table: Table, ledger: Ledger, erasure: Erasure, *, dry_run: bool) -> _Batches:
+def _batches(table: Table, log: PartitionLog, erasure: Erasure, *, dry_run: bool) -> _Batches:
     """Return the batches as they are now.
 
     Pending erasures are completed first, so that their replacements are searched too. Batches that
     newer tombstones name are still searched, as this erasure may be the first to replace them.
     """
     if not dry_run:
-        complete(table, ledger, despite_pins=erasure.despite_pins)
+        complete(table, log, despite_pins=erasure.despite_pins)
     known = tombstones.list_tombstones(table, ended=True)
     instead = tombstones.versions(known)
-    heads = ledger.all_heads()
+    heads = log.all_heads()
 
     def of_partition(name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         found: dict[tuple[str, str], None] = {}
         all_ids: list[tuple[str, str]] = []
         gone: set[str] = set()  # from the log alone, as tombstones may be forged
-        for entry in ledger.newest_first(name, heads[name]):
+        for entry in log.newest_first(name, heads[name]):
             gone.update(entry.retired)
             all_ids += named_by(table, entry)
             if entry.batch_id:
@@ -275,7 +281,7 @@ def _batches(table: Table, ledger: Ledger, erasure: Erasure, *, dry_run: bool) -
         return [item for item in found if item[1] not in gone], all_ids
 
     parts = map_concurrently(of_partition, sorted(heads), table.store.concurrency)
-    staged, discarded = _staged(table, ledger, tombstones.refused_by(known))
+    staged, discarded = _staged(table, log, tombstones.refused_by(known))
     retained = [*(item for found, _ in parts for item in found), *staged]
     mentioned = {*named_by_tombstones(table, known), *(item for _, ids in parts for item in ids)}
     current = {name: head.batch_id for name, head in heads.items() if head.batch_id}
@@ -285,17 +291,17 @@ def _batches(table: Table, ledger: Ledger, erasure: Erasure, *, dry_run: bool) -
 
 
 def _staged(
-    table: Table, ledger: Ledger, noted: Container[tuple[str, str]]
+    table: Table, log: PartitionLog, noted: Container[tuple[str, str]]
 ) -> tuple[list[tuple[str, str]], set[tuple[str, str]]]:
     """Return the staged batches that no log entry has expired, and which of them are discarded.
 
     A tombstone alone may be forged, so it hides no batch from the search. If a partition has no log
     entries, a batch that a tombstone names and that is deleted is left out.
     """
-    found = staged_batches(table, ledger, known=())
+    found = staged_batches(table, log, known=())
     pins = (*found.waiting, *found.overtaken, *found.discarded)
     items = [item for pin in pins for item in pin.entries]
-    known = verdicts(table, ledger, items)
+    known = verdicts(table, log, items)
     suspected = [item for item in items if item in noted]
     deleted = set(suspected).difference(find_manifests(table, suspected))
     left = [item for item in items if item[1] not in known[item[0]].retired and item not in deleted]
@@ -313,7 +319,7 @@ def _refuse_unknown(table: Table, columns: list[str], there: set[str]) -> None:
 
 def _replace(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     matches: list[RowMatch],
     known: _Batches,
     erasure: Erasure,
@@ -327,7 +333,7 @@ def _replace(
     Batches that another erasure replaced first are left out; their replacements are to be searched.
     """
     name = matches[0].manifest.partition
-    news = {match.manifest.batch_id: without(table, ledger, match) for match in matches}
+    news = {match.manifest.batch_id: without(table, log, match) for match in matches}
     record_rewritten(table, [(match.manifest, news[match.manifest.batch_id]) for match in matches])
     rows = sum(match.rows for match in matches)
     what = f"{counted(rows, 'row')} of {counted(len(matches), 'batch')}"
@@ -350,13 +356,13 @@ def _replace(
         erasure.despite_pins,
     )
     tombstones.refuse_expired_writes(table, [(name, new.batch_id) for new in news.values()])
-    done = set(confirm(table, ledger, tombstones.write(table, tombstone)).get(name, ()))
+    done = set(confirm(table, log, tombstones.write(table, tombstone)).get(name, ()))
     ended = [
         (name, new.batch_id)
         for old, new in news.items()
         if old in done and (name, old) in known.discarded
     ]
-    discard(table, ledger, ended, author, unless_published=True)
+    discard(table, log, ended, author, unless_published=True)
     return {old: new for old, new in news.items() if old in done}
 
 

@@ -18,10 +18,10 @@ from airflow_sfx.core.validation import positive_duration, whole
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.staging import staged_batches
 from airflow_sfx.warehouse.log.commit import Author
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.pins.trained import TrainedVersion
 from airflow_sfx.warehouse.results import Tabular
-from airflow_sfx.warehouse.retention.ledger_verdicts import Item
+from airflow_sfx.warehouse.retention.log_verdicts import Item
 from airflow_sfx.warehouse.retention.orphan_files import (
     expire_orphans,
     find_orphan_files,
@@ -158,13 +158,13 @@ class Rule:
 
 
 def retain(
-    table: Table, ledger: Ledger, rule: Rule, author: Author, *, dry_run: bool, now: datetime
+    table: Table, log: PartitionLog, rule: Rule, author: Author, *, dry_run: bool, now: datetime
 ) -> RetentionReport:
     """Expire the batches that the rule selects, and delete expired ones that are due.
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         rule: Which batches expire.
         author: Who, and why.
         dry_run: Whether to only report what would be done.
@@ -174,13 +174,13 @@ def retain(
         What was done, or would be.
     """
     if not dry_run:
-        reconcile_all(table, ledger, author)
+        reconcile_all(table, log, author)
     known = tombstones.list_tombstones(table)
     pinned = held(table, now)
-    overdue = _overdue(table, ledger, rule, now, known)
+    overdue = _overdue(table, log, rule, now, known)
     if not dry_run and overdue:
-        _discard(table, ledger, [item for item in overdue if item not in pinned], rule, author)
-    parts = _partitions(table, ledger, rule, now, tombstones.versions(known))
+        _discard(table, log, [item for item in overdue if item not in pinned], rule, author)
+    parts = _partitions(table, log, rule, now, tombstones.versions(known))
     found = [one for part in parts.values() for one in part.out]
     there = {(one.partition, one.batch_id) for one in found}
     found += [
@@ -190,7 +190,7 @@ def retain(
     ]
     if not dry_run and any(one.retired is None for one in known):
         mine = {(one.partition, one.batch_id) for one in found} - pinned
-        complete(table, ledger, chosen=mine, erasures=False, now=now)
+        complete(table, log, chosen=mine, erasures=False, now=now)
         known = tombstones.list_tombstones(table)
     before = [one for one in known if not one.done]
     refused = tombstones.refused_by(before)
@@ -206,7 +206,7 @@ def retain(
             author.producer,
             author.reason,
         )
-        done = confirm(table, ledger, tombstones.write(table, tombstone))
+        done = confirm(table, log, tombstones.write(table, tombstone))
         chosen = [one for one in chosen if one.batch_id in done.get(one.partition, ())]
     mentioned = {
         *named_by_tombstones(table, tombstones.list_tombstones(table, ended=True)),
@@ -216,10 +216,8 @@ def retain(
     orphans = left.batches
     if not dry_run:
         with_history = {name for name, part in parts.items() if part.named}
-        orphans = expire_orphans(
-            table, ledger, left, with_history, author, now=now, grace=rule.grace
-        )
-    vacuumed = vacuum(table, ledger, before, now, dry_run=dry_run)
+        orphans = expire_orphans(table, log, left, with_history, author, now=now, grace=rule.grace)
+    vacuumed = vacuum(table, log, before, now, dry_run=dry_run)
     return RetentionReport(
         str(table.ref),
         dry_run,
@@ -235,24 +233,24 @@ def retain(
 
 
 def _overdue(
-    table: Table, ledger: Ledger, rule: Rule, now: datetime, known: Sequence[Tombstone]
+    table: Table, log: PartitionLog, rule: Rule, now: datetime, known: Sequence[Tombstone]
 ) -> list[Item]:
     """Return the staged batches that have not been discarded and have waited for too long."""
     if rule.staged_older_than is None:
         return []
-    found = staged_batches(table, ledger, known=known)
+    found = staged_batches(table, log, known=known)
     items = [item for pin in (*found.waiting, *found.overtaken) for item in pin.entries]
     return [item for item in items if rule.overdue(item[1], now)]
 
 
 def _discard(
-    table: Table, ledger: Ledger, items: Sequence[Item], rule: Rule, author: Author
+    table: Table, log: PartitionLog, items: Sequence[Item], rule: Rule, author: Author
 ) -> None:
     """Discard overdue batches, except those that are published meanwhile."""
     assert rule.staged_older_than is not None
     why = f"staged for more than {duration(rule.staged_older_than)}"
     reason = f"{why}: {author.reason}" if author.reason else why
-    discard(table, ledger, items, Author(author.producer, reason), unless_published=True)
+    discard(table, log, items, Author(author.producer, reason), unless_published=True)
 
 
 def _figures(table: Table, name: str, batch_id: str) -> tuple[int, int]:
@@ -278,11 +276,11 @@ class _Part:
 
 
 def _partitions(
-    table: Table, ledger: Ledger, rule: Rule, now: datetime, instead: Versions
+    table: Table, log: PartitionLog, rule: Rule, now: datetime, instead: Versions
 ) -> dict[str, _Part]:
-    heads = ledger.all_heads()
+    heads = log.all_heads()
     found = map_concurrently(
-        lambda name: _of_partition(table, ledger, name, heads[name], rule, now, instead),
+        lambda name: _of_partition(table, log, name, heads[name], rule, now, instead),
         heads,
         table.store.concurrency,
     )
@@ -291,7 +289,7 @@ def _partitions(
 
 def _of_partition(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     name: str,
     head: Head,
     rule: Rule,
@@ -303,7 +301,7 @@ def _of_partition(
     gone: set[str] = set()
     ended: dict[str, datetime] = {}
     until = now
-    for entry in ledger.newest_first(name, head):
+    for entry in log.newest_first(name, head):
         gone.update(entry.retired)
         named += named_by(table, entry)
         for one in entry.discarded:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from airflow_sfx.core.batch_id import is_batch_id, moment_of
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.staging import recorded_pins, waiting
 from airflow_sfx.warehouse.integrity.repair import has_files
 from airflow_sfx.warehouse.log.commit import Author
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.retention.deletion import delete_claims, unfinished
-from airflow_sfx.warehouse.retention.ledger_verdicts import Item
+from airflow_sfx.warehouse.retention.log_verdicts import Item
 from airflow_sfx.warehouse.retention.vacuum import confirm
 from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.table.manifests import open_call
@@ -99,7 +99,7 @@ def _partition_names(table: Table) -> list[str]:
     return [name for name in found if table.layout.is_partition(name)]
 
 
-def named_by(table: Table, entry: LedgerEntry) -> list[Item]:
+def named_by(table: Table, entry: LogEntry) -> list[Item]:
     """Return the batches that a log entry names.
 
     These are its batch, those that it expires or discards, and the batch whose directory holds the
@@ -142,7 +142,7 @@ def named_by_tombstones(table: Table, known: Sequence[Tombstone]) -> set[Item]:
 
 def expire_orphans(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     orphans: OrphanFiles,
     known: Container[str],
     author: Author,
@@ -158,7 +158,7 @@ def expire_orphans(
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         orphans: The result of `find_orphan_files`.
         known: The partitions that have a history.
         author: Who expires them.
@@ -184,7 +184,7 @@ def expire_orphans(
             author.producer,
             reason,
         )
-        confirm(table, ledger, tombstones.write(table, tombstone))
+        confirm(table, log, tombstones.write(table, tombstone))
     if unlogged:  # without a log entry, writers that did not see the tombstone get a day to finish
         later = now + max(grace, UNFINISHED_FOR)
         tombstone = tombstones.write(
@@ -198,7 +198,7 @@ def expire_orphans(
                 reason,
             ),
         )
-        kept = waiting(table, ledger, unlogged)
+        kept = waiting(table, log, unlogged)
         tombstones.confirm(
             table, tombstone, _by_partition([item for item in unlogged if item not in kept])
         )

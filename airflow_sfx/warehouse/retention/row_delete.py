@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_sfx.core.errors import InconsistentBatch, counted
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.read.load import BatchFiles
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.write.store_plan import encoded
@@ -133,12 +133,12 @@ def _categorical(logical: LogicalSchema) -> list[str]:
     ]
 
 
-def without(table: Table, ledger: Ledger, match: RowMatch) -> Manifest:
+def without(table: Table, log: PartitionLog, match: RowMatch) -> Manifest:
     """Write a batch again without the matching rows.
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         match: The batch and its matching rows.
 
     Returns:
@@ -156,7 +156,7 @@ def without(table: Table, ledger: Ledger, match: RowMatch) -> Manifest:
     units = {name.lower(): logical.unit(name) for name in logical.schema.names}
     encoder = Encoder(logical.schema, keys=keys, columns=old.columns, units=units)
     batches = BatchWriter(
-        table, ledger, BatchContent(rest.schema_text, old.columns, old.producer, old.inputs)
+        table, log, BatchContent(rest.schema_text, old.columns, old.producer, old.inputs)
     )
     chunks = ((old.partition, rows) for rows in gather(rest.pieces()))
     batches.write(chunks, partial(encoded, encoder), small=False)

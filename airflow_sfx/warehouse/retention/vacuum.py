@@ -14,15 +14,15 @@ from datetime import UTC, datetime
 from enum import Enum
 
 from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
-from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
+from airflow_sfx.core.log_entry import Change, LogEntry, Operation
 from airflow_sfx.warehouse.batch.staging import record_staged, waiting
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import known_names, pointed_at
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.pins.holds import holding
 from airflow_sfx.warehouse.retention.deletion import delete_batches
-from airflow_sfx.warehouse.retention.ledger_verdicts import Item, Verdict, verdicts
+from airflow_sfx.warehouse.retention.log_verdicts import Item, Verdict, verdicts
 from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.table.manifests import find_manifests
 from airflow_sfx.warehouse.table.table import Table
@@ -52,7 +52,7 @@ def held(table: Table, now: datetime) -> set[tuple[str, str]]:
     return {item for one in holding(table, now) for item in one.pin.batches.items()}
 
 
-def confirm(table: Table, ledger: Ledger, tombstone: Tombstone) -> Batches:
+def confirm(table: Table, log: PartitionLog, tombstone: Tombstone) -> Batches:
     """Expire a tombstone's batches in the log.
 
     A rollback that did not see the tombstone either has an earlier entry, and its batch stays, or
@@ -60,7 +60,7 @@ def confirm(table: Table, ledger: Ledger, tombstone: Tombstone) -> Batches:
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         tombstone: The tombstone, which is already visible to others.
 
     Returns:
@@ -70,25 +70,25 @@ def confirm(table: Table, ledger: Ledger, tombstone: Tombstone) -> Batches:
     if not tombstone.replaced:
         entries = _append(
             table,
-            ledger,
-            replace(tombstone, batches=_without_staged(table, ledger, tombstone.batches)),
+            log,
+            replace(tombstone, batches=_without_staged(table, log, tombstone.batches)),
         )
         return tombstones.confirm(
             table, tombstone, {entry.partition: entry.retired for entry in entries}
         )
     mine = _first_replaced(table, tombstone)
-    _append(table, ledger, mine)
+    _append(table, log, mine)
     return tombstones.confirm(
         table, tombstone, {name: _retired(tombstone, mine, name) for name in tombstone.replaced}
     )
 
 
-def _append(table: Table, ledger: Ledger, tombstone: Tombstone) -> list[LedgerEntry]:
+def _append(table: Table, log: PartitionLog, tombstone: Tombstone) -> list[LogEntry]:
     """Write the log entries that expire a tombstone's batches."""
     if not tombstone.batches:
         return []
     author = Author(tombstone.producer, tombstone.reason)
-    heads = heads_to_change(table, ledger, tombstone.batches, author)
+    heads = heads_to_change(table, log, tombstone.batches, author)
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         found = (
@@ -96,7 +96,7 @@ def _append(table: Table, ledger: Ledger, tombstone: Tombstone) -> list[LedgerEn
         )
         return [change for change in found if change]
 
-    return commit(table, ledger, heads, plan, author)
+    return commit(table, log, heads, plan, author)
 
 
 def _first_replaced(table: Table, tombstone: Tombstone) -> Tombstone:
@@ -129,25 +129,25 @@ def _retired(tombstone: Tombstone, mine: Tombstone, name: str) -> tuple[str, ...
     )
 
 
-def _without_staged(table: Table, ledger: Ledger, batches: Batches) -> Batches:
+def _without_staged(table: Table, log: PartitionLog, batches: Batches) -> Batches:
     """Leave out batches that have been staged since they were considered unfinished.
 
     Their writers did not see the tombstone, or will withdraw the batch.
     """
-    kept = waiting(table, ledger, {(name, one) for name, ids in batches.items() for one in ids})
+    kept = waiting(table, log, {(name, one) for name, ids in batches.items() for one in ids})
     return {
         name: tuple(one for one in ids if (name, one) not in kept) for name, ids in batches.items()
     }
 
 
-def reconcile_all(table: Table, ledger: Ledger, author: Author) -> None:
+def reconcile_all(table: Table, log: PartitionLog, author: Author) -> None:
     """Reconcile the changes of other engines before batches are selected."""
-    heads_to_change(table, ledger, known_names(ledger, table.pointers(None)), author)
+    heads_to_change(table, log, known_names(log, table.pointers(None)), author)
 
 
 def complete(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     *,
     chosen: Collection[Item] = (),
     erasures: bool = True,
@@ -162,7 +162,7 @@ def complete(
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         chosen: The batches that the caller would expire.
         erasures: Whether to complete erasures too, whose batches are replaced.
         despite_pins: Whether erasures that were to delete held batches still do.
@@ -173,13 +173,13 @@ def complete(
         tombstone for tombstone in tombstones.list_tombstones(table) if tombstone.retired is None
     ]
     items = {item for tombstone in pending for item in _named(tombstone.batches)}
-    known = verdicts(table, ledger, items)
+    known = verdicts(table, log, items)
     for tombstone in pending:
         if tombstone.replaced:
             if erasures and _is_erasure_of(table, tombstone, known):
                 _confirm_for_writer(
                     table,
-                    ledger,
+                    log,
                     replace(tombstone, despite_pins=tombstone.despite_pins and despite_pins),
                 )
             continue
@@ -189,7 +189,7 @@ def complete(
             if _may_retire(known[name], name, one, chosen, now)
         }
         if len(mine) == len(_named(tombstone.batches)):
-            _confirm_for_writer(table, ledger, tombstone)
+            _confirm_for_writer(table, log, tombstone)
         elif tombstone.at < now - UNFINISHED_FOR:
             _log.warning(
                 "%s: the tombstone %s names batches that are not to expire; it is closed",
@@ -197,7 +197,7 @@ def complete(
                 tombstone.name,
             )
             _confirm_for_writer(
-                table, ledger, replace(tombstone, batches=_only(tombstone.batches, mine))
+                table, log, replace(tombstone, batches=_only(tombstone.batches, mine))
             )
 
 
@@ -250,11 +250,11 @@ def _only(batches: Batches, wanted: Collection[Item]) -> Batches:
     return {name: ids for name, ids in left.items() if ids}
 
 
-def _confirm_for_writer(table: Table, ledger: Ledger, tombstone: Tombstone) -> Batches:
+def _confirm_for_writer(table: Table, log: PartitionLog, tombstone: Tombstone) -> Batches:
     """Confirm a dead writer's tombstone, even if newer attempts of its task changed partitions."""
     return confirm(
         table,
-        ledger,
+        log,
         replace(tombstone, producer=replace(tombstone.producer, try_number=None, attempt_id=None)),
     )
 
@@ -287,7 +287,7 @@ def _change(tombstone: Tombstone, name: str, head: Head, ids: Sequence[str]) -> 
 
 def vacuum(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     records: Sequence[Tombstone],
     now: datetime,
     *,
@@ -298,7 +298,7 @@ def vacuum(
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         records: The tombstones.
         now: The time, in UTC.
         dry_run: Whether to only report what would be done.
@@ -318,14 +318,14 @@ def vacuum(
         for name, news in tombstone.replaced.items()
         for old in news
     }
-    by_partition = verdicts(table, ledger, sought) if due_now else {}
+    by_partition = verdicts(table, log, sought) if due_now else {}
     unknown = {(name, one) for name, one in due_now if not by_partition[name].knows(one)}
     judge = _Judge(
         table,
         pointed_at(table, [item for _, items in known for item in items]),
         by_partition,
         held(table, now) if due_now else set(),
-        waiting(table, ledger, unknown) if unknown else set(),
+        waiting(table, log, unknown) if unknown else set(),
         now,
         despite_pins,
     )

@@ -242,7 +242,7 @@ class Table:
         Args:
             name: The partition's name.
             batch_id: The batch.
-            location: The location in its manifest or ledger, or empty for the batch's directory.
+            location: The location in its manifest or log, or empty for the batch's directory.
         """
         own = self.batch_location(name, batch_id)
         return location in ("", own) or location.startswith(f"{own}/")
@@ -251,7 +251,7 @@ class Table:
         """Return whether a location lies in the table's directory or an adopted one.
 
         Args:
-            location: The location in a manifest or a ledger, or empty for the batch's directory.
+            location: The location in a manifest or a log, or empty for the batch's directory.
         """
         if not location or self._is_ours(location, self.info.parameters):
             return True

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import BatchNotFound
-from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
+from airflow_sfx.core.log_entry import Change, LogEntry, Operation
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, Expected, commit, refuse_unexpected
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.resolve import heads_to_read
 from airflow_sfx.warehouse.retention.vacuum import complete
 from airflow_sfx.warehouse.table.table import Table
@@ -30,7 +30,7 @@ from airflow_sfx.warehouse.undo.rollback_report import RollbackStep
 
 def roll_back(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     partitions: Sequence[Partition],
     author: Author,
     *,
@@ -46,7 +46,7 @@ def roll_back(
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         partitions: The partitions.
         author: Who rolls back, and why.
         to: The batch ID to roll back to, which each partition must have had, or None.
@@ -68,7 +68,7 @@ def roll_back(
     current: dict[str, str | None] = {}
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
-        due = [name for name in names if not _done_before(ledger, name, heads[name], author, to)]
+        due = [name for name in names if not _done_before(log, name, heads[name], author, to)]
         still = {
             name: batch_id
             for name, batch_id in (expected or {}).items()
@@ -76,27 +76,27 @@ def roll_back(
         }
         refuse_unexpected(table, heads, still)
         current.update({name: head.batch_id for name, head in heads.items()})
-        seen = completed_tombstones(table, ledger)
+        seen = completed_tombstones(table, log)
         instead = versions(seen.active)
-        targets = _targets(table, ledger, due, heads, to, instead)
+        targets = _targets(table, log, due, heads, to, instead)
         changes = [back_to(name, made) for name, made in targets.items()]
         return granted(table, changes, seen)
 
-    heads = heads_to_change(table, ledger, names, author)
+    heads = heads_to_change(table, log, names, author)
     current |= {
-        entry.partition: entry.batch_id for entry in commit(table, ledger, heads, plan, author)
+        entry.partition: entry.batch_id for entry in commit(table, log, heads, plan, author)
     }
     return table.pin({name: current[name] or "" for name in names})
 
 
 def plan_rollback(
-    table: Table, ledger: Ledger, partitions: Sequence[Partition], *, to: str | None = None
+    table: Table, log: PartitionLog, partitions: Sequence[Partition], *, to: str | None = None
 ) -> list[RollbackStep]:
     """Return what `roll_back` would do, without changing anything.
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         partitions: The partitions.
         to: The batch ID to roll back to, or None for the batch before.
 
@@ -113,9 +113,9 @@ def plan_rollback(
     if to is not None:
         check_batch_id(to)
     names = [table.layout.name(partition) for partition in partitions]
-    heads = heads_to_read(table, ledger, names)
+    heads = heads_to_read(table, log, names)
     seen = read_tombstones(table)
-    targets = _targets(table, ledger, names, heads, to, versions(seen.active))
+    targets = _targets(table, log, names, heads, to, versions(seen.active))
     changes = granted(table, [back_to(name, made) for name, made in targets.items()], seen)
     batches = {change.partition: change.batch_id for change in changes}
     return [
@@ -123,7 +123,7 @@ def plan_rollback(
             name,
             heads[name].batch_id,
             batches.get(name, heads[name].batch_id),
-            targets.get(name) or current_origin(ledger, name, heads[name]),
+            targets.get(name) or current_origin(log, name, heads[name]),
         )
         for name in names
     ]
@@ -131,22 +131,22 @@ def plan_rollback(
 
 def _targets(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     names: Sequence[str],
     heads: Mapping[str, Head],
     to: str | None,
     instead: Versions,
-) -> dict[str, LedgerEntry]:
+) -> dict[str, LogEntry]:
     """Return the entries to return to, without partitions that are there already."""
     found = map_concurrently(
-        lambda name: _target(table, ledger, name, heads[name], to, instead),
+        lambda name: _target(table, log, name, heads[name], to, instead),
         names,
         table.store.concurrency,
     )
     return {name: made for name, made in zip(names, found, strict=True) if made is not None}
 
 
-def completed_tombstones(table: Table, ledger: Ledger) -> Tombstones:
+def completed_tombstones(table: Table, log: PartitionLog) -> Tombstones:
     """Read the tombstones, after completing erasures that are not in the log yet.
 
     Until then, the replacements of their batches are not known.
@@ -155,13 +155,13 @@ def completed_tombstones(table: Table, ledger: Ledger) -> Tombstones:
     if all(one.retired is not None for one in seen.active if one.replaced):
         return seen
     # If this changes a partition, its entry takes the number and the rollback is planned again.
-    complete(table, ledger)
+    complete(table, log)
     return read_tombstones(table)
 
 
-def rolled_back_before(ledger: Ledger, name: str, head: Head, author: Author) -> LedgerEntry | None:
+def rolled_back_before(log: PartitionLog, name: str, head: Head, author: Author) -> LogEntry | None:
     """Return an earlier attempt's rollback if the partition has not changed since."""
-    entry = ledger.last_move(name, head)
+    entry = log.last_move(name, head)
     if (
         entry is None
         or entry.operation is not Operation.ROLLBACK
@@ -195,10 +195,10 @@ def granted(table: Table, changes: list[Change], seen: Tombstones) -> list[Chang
     return there
 
 
-def _done_before(ledger: Ledger, name: str, head: Head, author: Author, to: str | None) -> bool:
+def _done_before(log: PartitionLog, name: str, head: Head, author: Author, to: str | None) -> bool:
     if head.batch_id is None or to not in (None, head.batch_id):
         return False
-    return rolled_back_before(ledger, name, head, author) is not None
+    return rolled_back_before(log, name, head, author) is not None
 
 
 def _instead(change: Change, new: Replacement | None) -> Change:
@@ -208,8 +208,8 @@ def _instead(change: Change, new: Replacement | None) -> Change:
 
 
 def _target(
-    table: Table, ledger: Ledger, name: str, head: Head, to: str | None, instead: Versions
-) -> LedgerEntry | None:
+    table: Table, log: PartitionLog, name: str, head: Head, to: str | None, instead: Versions
+) -> LogEntry | None:
     if head.entry is None or (head.batch_id is None and to is None and not head.entry.dropped):
         raise table.missing(name)
     if to is not None:
@@ -217,8 +217,8 @@ def _target(
             to,
             *(old for (place, old), new in instead.items() if place == name and new.batch_id == to),
         }
-        return None if head.batch_id in same else _find(table, ledger, name, head, to, same)
-    before = _dropped(ledger, name, head) or origin_of(ledger, name, head.entry)
+        return None if head.batch_id in same else _find(table, log, name, head, to, same)
+    before = _dropped(log, name, head) or origin_of(log, name, head.entry)
     if before is None or not before.previous_origin:
         raise BatchNotFound(
             f"{table.describe(name)} has no batch before {head.batch_id}, its first: there is"
@@ -227,21 +227,21 @@ def _target(
             partition=name,
             batch_id=head.batch_id,
         )
-    return ledger.named(name, before.previous_origin)
+    return log.named(name, before.previous_origin)
 
 
-def _dropped(ledger: Ledger, name: str, head: Head) -> LedgerEntry | None:
+def _dropped(log: PartitionLog, name: str, head: Head) -> LogEntry | None:
     """Return the entry that dropped a partition, or None if it is not dropped."""
     if head.entry is None or not head.entry.dropped:
         return None
-    return ledger.last_move(name, head)
+    return log.last_move(name, head)
 
 
 def _find(
-    table: Table, ledger: Ledger, name: str, head: Head, batch_id: str, same: set[str]
-) -> LedgerEntry:
-    for entry in ledger.newest_first(name, head):
-        if entry.batch_id in same and entry.origin == entry.sequence:
+    table: Table, log: PartitionLog, name: str, head: Head, batch_id: str, same: set[str]
+) -> LogEntry:
+    for entry in log.newest_first(name, head):
+        if entry.batch_id in same and entry.origin == entry.version:
             return entry
     raise BatchNotFound(
         f"{table.describe(name)} never had the batch {batch_id}: choose one from `sfx history"
@@ -252,25 +252,25 @@ def _find(
     )
 
 
-def current_origin(ledger: Ledger, name: str, head: Head) -> LedgerEntry | None:
+def current_origin(log: PartitionLog, name: str, head: Head) -> LogEntry | None:
     """Return the entry that first published the current batch, or None."""
-    return origin_of(ledger, name, head.entry) if head.entry is not None else None
+    return origin_of(log, name, head.entry) if head.entry is not None else None
 
 
-def origin_of(ledger: Ledger, name: str, entry: LedgerEntry) -> LedgerEntry | None:
+def origin_of(log: PartitionLog, name: str, entry: LogEntry) -> LogEntry | None:
     """Return the entry that first published an entry's batch, or None."""
     if not entry.origin:
         return None
-    return entry if entry.origin == entry.sequence else ledger.named(name, entry.origin)
+    return entry if entry.origin == entry.version else log.named(name, entry.origin)
 
 
-def back_to(name: str, source: LedgerEntry) -> Change:
+def back_to(name: str, source: LogEntry) -> Change:
     """Return the rollback to the batch that an entry first made current."""
     return Change(
         name,
         Operation.ROLLBACK,
         source.batch_id,
-        source.sequence,
+        source.version,
         source.rows,
         source.bytes,
         source.location,

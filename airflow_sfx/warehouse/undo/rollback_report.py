@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.warehouse.pins.trained import TrainedVersion
@@ -35,7 +35,7 @@ class RollbackStep:
 
     @classmethod
     def of(
-        cls, partition: str, previous: str | None, batch_id: str | None, made: LedgerEntry | None
+        cls, partition: str, previous: str | None, batch_id: str | None, made: LogEntry | None
     ) -> RollbackStep:
         """Return the step to a batch that an entry made, or to no batch."""
         if batch_id is None or made is None:

@@ -18,12 +18,12 @@ from airflow_sfx.core.errors import (
     counted,
     sentence,
 )
-from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
+from airflow_sfx.core.log_entry import Change, LogEntry, Operation
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.resolve import heads_to_read
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import Tombstones, read_tombstones
@@ -100,7 +100,7 @@ class _Plan:
     """
 
     changes: list[Change] = field(default_factory=list)
-    made: dict[str, LedgerEntry] = field(default_factory=dict)
+    made: dict[str, LogEntry] = field(default_factory=dict)
     taken: dict[str, str | None] = field(default_factory=dict)
     left: dict[str, str | None] = field(default_factory=dict)
     problems: list[SfxError] = field(default_factory=list)
@@ -164,12 +164,12 @@ class _Undo:
             return _Part(report, [error], table)
 
     def _plan_of_partitions(self, table: Table, names: Sequence[str]) -> _Part:
-        ledger = Ledger(table)
-        heads = heads_to_read(table, ledger, names)
+        log = PartitionLog(table)
+        heads = heads_to_read(table, log, names)
         pointers = table.pointers([table.layout.partition(name) for name in names])
         moved = foreign_changes(table, pointers, heads)
         plan = self._plan_of_heads(
-            table, ledger, {name: head for name, head in heads.items() if name not in moved}
+            table, log, {name: head for name, head in heads.items() if name not in moved}
         )
         # External changes are reconciled before the rollback, which is then planned again.
         report = self._report(table, heads, plan)
@@ -180,13 +180,13 @@ class _Undo:
         table = part.table
         if table is None:
             return part.report
-        ledger = Ledger(table)
+        log = PartitionLog(table)
         found, seen = part.plan, part.heads or {}
 
         def plan(heads: Mapping[str, Head]) -> list[Change]:
             nonlocal found, seen
             if heads != part.heads:
-                found = self._plan_of_heads(table, ledger, heads)
+                found = self._plan_of_heads(table, log, heads)
             seen = heads
             if found.problems:
                 raise _refusal(self.scope, found.problems)
@@ -198,23 +198,23 @@ class _Undo:
                 )
             return found.changes
 
-        heads = heads_to_change(table, ledger, part.names, self.author)
-        entries = commit(table, ledger, heads, plan, self.author)
+        heads = heads_to_change(table, log, part.names, self.author)
+        entries = commit(table, log, heads, plan, self.author)
         report = self._report(table, seen, found)
         return replace(report, commit=entries[0].commit if entries else "")
 
-    def _plan_of_heads(self, table: Table, ledger: Ledger, heads: Mapping[str, Head]) -> _Plan:
+    def _plan_of_heads(self, table: Table, log: PartitionLog, heads: Mapping[str, Head]) -> _Plan:
         plan = _Plan()
 
         def change_of(item: tuple[str, Head]) -> Change | None:
             name, head = item
             try:
-                change, made = _before(ledger, name, head, self.scope)
-                done = None if change else self._done(ledger, name, head)
+                change, made = _before(log, name, head, self.scope)
+                done = None if change else self._done(log, name, head)
                 if done is not None:
                     plan.taken[name] = head.batch_id
                     plan.left[name] = done.previous
-                    made = current_origin(ledger, name, head)
+                    made = current_origin(log, name, head)
                 if made is not None:
                     plan.made[name] = made
             except (BatchNotFound, InconsistentBatch) as error:
@@ -231,13 +231,13 @@ class _Undo:
         plan.changes.extend(_granted(table, wanted, read_tombstones(table), plan.problems))
         return plan
 
-    def _done(self, ledger: Ledger, name: str, head: Head) -> LedgerEntry | None:
+    def _done(self, log: PartitionLog, name: str, head: Head) -> LogEntry | None:
         """Return the rollback of these changes by an earlier attempt of the task, or None."""
-        done = rolled_back_before(ledger, name, head, self.author)
+        done = rolled_back_before(log, name, head, self.author)
         if done is None or not done.parent:
             return None
-        before = Head(ledger.named(name, done.parent))
-        return done if _undone_by(ledger, name, before, self.scope) else None
+        before = Head(log.named(name, done.parent))
+        return done if _undone_by(log, name, before, self.scope) else None
 
     def _report(self, table: Table, heads: Mapping[str, Head], plan: _Plan) -> RunRollback:
         done = plan.rolled_back
@@ -282,19 +282,19 @@ def _granted(
 
 
 def _before(
-    ledger: Ledger, name: str, head: Head, scope: Scope
-) -> tuple[Change | None, LedgerEntry | None]:
+    log: PartitionLog, name: str, head: Head, scope: Scope
+) -> tuple[Change | None, LogEntry | None]:
     """Return the rollback to what was current before the changes, and the entry that made it.
 
     Without a rollback if what is current is not of the changes. Without an entry if the partition
     had no batch before.
     """
-    source = _undone_by(ledger, name, head, scope)
+    source = _undone_by(log, name, head, scope)
     if source is None:
         return None, None
     while scope.made(source):
         if not source.previous_origin:
-            before = ledger.named(name, source.parent) if source.parent else None
+            before = log.named(name, source.parent) if source.parent else None
             gone = Change(
                 name,
                 Operation.ROLLBACK,
@@ -303,11 +303,11 @@ def _before(
                 dropped=before is not None and before.dropped,
             )
             return _unless_there(head, gone), None
-        source = ledger.named(name, source.previous_origin)
+        source = log.named(name, source.previous_origin)
     return _unless_there(head, back_to(name, source)), source
 
 
-def _undone_by(ledger: Ledger, name: str, head: Head, scope: Scope) -> LedgerEntry | None:
+def _undone_by(log: PartitionLog, name: str, head: Head, scope: Scope) -> LogEntry | None:
     """Return the entry of the changes that what is current comes from, or None.
 
     That is the one that last moved the partition, such as a rollback that is itself undone, or the
@@ -315,7 +315,7 @@ def _undone_by(ledger: Ledger, name: str, head: Head, scope: Scope) -> LedgerEnt
     """
     if head.entry is None:
         return None
-    for entry in (ledger.last_move(name, head), origin_of(ledger, name, head.entry)):
+    for entry in (log.last_move(name, head), origin_of(log, name, head.entry)):
         if entry is not None and scope.made(entry):
             return entry
     return None

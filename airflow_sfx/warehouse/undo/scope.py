@@ -11,14 +11,14 @@ from airflow_sfx.core.errors import (
     InconsistentBatch,
     InvalidName,
 )
-from airflow_sfx.core.ledger import LedgerEntry, Operation
+from airflow_sfx.core.log_entry import LogEntry, Operation
 from airflow_sfx.core.paths import require_commit_id
 from airflow_sfx.core.stored.log_entry import EntryHeader
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.metastore.base import Metastore
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.storage.concurrency import map_concurrently
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.log.run_index import Unit, commits_of, commits_of_undo
 from airflow_sfx.warehouse.table.not_found import table_not_found
 from airflow_sfx.warehouse.table.renamed import tables_named
@@ -59,9 +59,9 @@ class TableCommits:
     @classmethod
     def of(cls, table: Table, commits: Sequence[str]) -> TableCommits:
         """Read the log entries of commits."""
-        many, ledger = table.store.concurrency, Ledger(table)
+        many, log = table.store.concurrency, PartitionLog(table)
         try:
-            read = map_concurrently(ledger.header_of_commit, commits, many)
+            read = map_concurrently(log.header_of_commit, commits, many)
         except InconsistentBatch as error:
             return cls(table.ref, table, damage=error)
         records = {one: found for one, found in zip(commits, read, strict=True) if found}
@@ -83,7 +83,7 @@ class TableCommits:
         """Return the partitions that the commits changed, sorted."""
         assert self.table is not None
         wanted = [one for one in self.records if commits is None or one in commits]
-        return sorted({entry.partition for entry in Ledger(self.table).of_commits(wanted)})
+        return sorted({entry.partition for entry in PartitionLog(self.table).of_commits(wanted)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Scope:
     def __str__(self) -> str:
         return self.name
 
-    def made(self, entry: LedgerEntry) -> bool:
+    def made(self, entry: LogEntry) -> bool:
         """Return whether an entry is one of the changes, and can be undone."""
         return (
             entry.operation not in _NOT_UNDONE
@@ -220,7 +220,7 @@ def scope_of_commit(store: ObjectStore, metastore: Metastore, ref: TableRef, com
     """
     require_commit_id(commit)
     table = Table.find(ref, store, metastore)
-    record = Ledger(table).header_of_commit(commit)
+    record = PartitionLog(table).header_of_commit(commit)
     if record is None:
         raise BatchNotFound(
             f"{ref} has no commit {commit}: `sfx audit {ref}` lists its commits", table=str(ref)

@@ -23,7 +23,7 @@ from airflow_sfx.core.errors import (
     StaleAttempt,
     counted,
 )
-from airflow_sfx.core.ledger import Change, LedgerEntry
+from airflow_sfx.core.log_entry import Change, LogEntry
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.schema import Column
@@ -32,7 +32,7 @@ from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit, publish_change, refuse_unexpected
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.restore import batch_columns
 from airflow_sfx.warehouse.log.table_columns import cover_again, release_column
 from airflow_sfx.warehouse.pins.lineage import record_rewritten
@@ -69,13 +69,13 @@ class ColumnChange:
 
 
 def change_column(
-    table: Table, ledger: Ledger, change: ColumnChange, author: Author, *, dry_run: bool = False
+    table: Table, log: PartitionLog, change: ColumnChange, author: Author, *, dry_run: bool = False
 ) -> BatchPin:
     """Drop or rename a column of a table.
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         change: The change.
         author: Who changes it, and why.
         dry_run: Whether to only check the change.
@@ -89,7 +89,7 @@ def change_column(
         InvalidName: The column is a partition key, or the new name is taken or not valid.
         CommitConflict: Another writer changed the table meanwhile; nothing was changed.
     """
-    everything = _current(table, ledger)
+    everything = _current(table, log)
     _check(table, everything, change)
     described = f"{change}: {author.reason}" if author.reason else str(change)
     author = Author(author.producer, described)
@@ -99,13 +99,13 @@ def change_column(
     if dry_run:
         return table.pin({one.partition: one.batch_id for one in current})
     if not current:
-        columns = _MetastoreColumns(table, ledger, change)
+        columns = _MetastoreColumns(table, log, change)
         if change.to and not any(_has(manifest, change.to) for manifest in everything):
             columns.add()
         columns.take(table)
         return table.pin({})
-    heads = heads_to_change(table, ledger, [one.partition for one in current], author)
-    write = partial(_written, table, ledger, change, author)
+    heads = heads_to_change(table, log, [one.partition for one in current], author)
+    write = partial(_written, table, log, change, author)
     sealed = map_concurrently(write, current, _CONCURRENCY)
     record_rewritten(table, zip(current, sealed, strict=True))
     expected = {one.partition: one.batch_id for one in current}
@@ -115,9 +115,9 @@ def change_column(
         refuse_expired_writes(table, [(one.partition, one.batch_id) for one in sealed])
         return [publish_change(manifest) for manifest in sealed]
 
-    columns = _MetastoreColumns(table, ledger, change, current, sealed)
+    columns = _MetastoreColumns(table, log, change, current, sealed)
     try:
-        commit(table, ledger, heads, plan, author, beside=columns, rewrites=True)
+        commit(table, log, heads, plan, author, beside=columns, rewrites=True)
     except (CommitConflict, StaleAttempt):
         if change.to:
             release_column(table, change.to)
@@ -135,21 +135,21 @@ class _MetastoreColumns:
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         change: The change.
         current: The batches that have the column.
         sealed: Their successors.
     """
 
     table: Table
-    ledger: Ledger
+    log: PartitionLog
     change: ColumnChange
     current: Sequence[Manifest] = ()
     sealed: Sequence[Manifest] = ()
 
-    def before(self, entries: Sequence[LedgerEntry]) -> None:
+    def before(self, entries: Sequence[LogEntry]) -> None:
         """Add the new name, unless another batch got the column meanwhile."""
-        now = _current(self.table, self.ledger)
+        now = _current(self.table, self.log)
         left = [one for one in now if _has(one, self.change.column) and one not in self.current]
         if left:
             raise CommitConflict(
@@ -161,7 +161,7 @@ class _MetastoreColumns:
             )
         self.add()
 
-    def after(self, entries: Sequence[LedgerEntry], table: Table, seen: TableInfo | None) -> None:
+    def after(self, entries: Sequence[LogEntry], table: Table, seen: TableInfo | None) -> None:
         """Take the old name."""
         try:
             cover_again(table, self.sealed, seen)
@@ -241,9 +241,9 @@ def _check(table: Table, current: Sequence[Manifest], change: ColumnChange) -> N
         )
 
 
-def _current(table: Table, ledger: Ledger) -> list[Manifest]:
+def _current(table: Table, log: PartitionLog) -> list[Manifest]:
     """Return the manifests of all current batches."""
-    marks = ledger.marks()
+    marks = log.marks()
     return table.manifests({name: one.batch_id for name, one in marks.items() if one.batch_id})
 
 
@@ -271,7 +271,7 @@ def _refuse_batch(table: Table, manifest: Manifest, change: ColumnChange) -> Non
 
 
 def _written(
-    table: Table, ledger: Ledger, change: ColumnChange, author: Author, old: Manifest
+    table: Table, log: PartitionLog, change: ColumnChange, author: Author, old: Manifest
 ) -> Manifest:
     """Write a batch again with the change, a piece at a time; no log entry names it yet."""
     from airflow_sfx.frames.parquet.writer import Encoder, gather
@@ -294,7 +294,7 @@ def _written(
     text = schema_to_text(after)
     batches = BatchWriter(
         table,
-        ledger,
+        log,
         BatchContent(lambda: text, columns, author.producer, old.inputs, lambda: fit),
     )
     pieces = gather(_pieces(table, old, before, after))

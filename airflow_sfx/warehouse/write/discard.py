@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from airflow_sfx.core.errors import BatchNotFound, CommitConflict
-from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
+from airflow_sfx.core.log_entry import Change, LogEntry, Operation
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.warehouse.batch.staging import ending, recorded_pins
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_retired
 from airflow_sfx.warehouse.words import moment
@@ -23,14 +23,14 @@ from airflow_sfx.warehouse.words import moment
 Item = tuple[str, str]
 
 
-def discard_pin(table: Table, ledger: Ledger, pin: BatchPin, author: Author) -> BatchPin:
+def discard_pin(table: Table, log: PartitionLog, pin: BatchPin, author: Author) -> BatchPin:
     """Discard staged batches, all of them in one commit.
 
     Batches that are discarded already stay so, without a log entry.
 
     Args:
         table: The pin's table.
-        ledger: The table's log.
+        log: The table's log.
         pin: The batches.
         author: Who discards them, and why.
 
@@ -52,23 +52,23 @@ def discard_pin(table: Table, ledger: Ledger, pin: BatchPin, author: Author) -> 
                 batch_id=batch_id,
             )
     refuse_retired(table, pin.entries)
-    discard(table, ledger, pin.entries, author)
+    discard(table, log, pin.entries, author)
     return pin
 
 
 def discard(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     batches: Collection[Item],
     author: Author,
     *,
     unless_published: bool = False,
-) -> list[LedgerEntry]:
+) -> list[LogEntry]:
     """Commit that staged batches are not to be published any more.
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         batches: Partition names and batch IDs.
         author: Who discards them, and why.
         unless_published: Whether batches that are published meanwhile are left out.
@@ -86,7 +86,7 @@ def discard(
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         changes = []
         for name, ids in wanted.items():
-            ends = {one: ending(ledger, name, one, heads[name]) for one in ids}
+            ends = {one: ending(log, name, one, heads[name]) for one in ids}
             published = [one for one, end in ends.items() if end and one not in end.discarded]
             if published and not unless_published:
                 raise _published(table, name, published[0])
@@ -96,15 +96,15 @@ def discard(
 
     if not wanted:
         return []
-    return commit(table, ledger, heads_to_change(table, ledger, wanted, author), plan, author)
+    return commit(table, log, heads_to_change(table, log, wanted, author), plan, author)
 
 
-def refuse_discarded(table: Table, ledger: Ledger, item: Item, head: Head) -> None:
+def refuse_discarded(table: Table, log: PartitionLog, item: Item, head: Head) -> None:
     """Raise an error for a batch that was discarded, and not published since.
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         item: The partition's name and the batch ID.
         head: The partition's head.
 
@@ -112,7 +112,7 @@ def refuse_discarded(table: Table, ledger: Ledger, item: Item, head: Head) -> No
         CommitConflict: It was.
     """
     name, batch_id = item
-    end = ending(ledger, name, batch_id, head)
+    end = ending(log, name, batch_id, head)
     if end is not None and batch_id in end.discarded:
         who = end.producer.user or end.producer.dag_id or "an unknown author"
         why = f" ({end.reason})" if end.reason else ""

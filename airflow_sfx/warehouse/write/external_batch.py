@@ -20,7 +20,7 @@ from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.external.add_files import inspect_places, refuse_key_columns
 from airflow_sfx.warehouse.external.reconcile import reconcile
 from airflow_sfx.warehouse.log.commit import Author
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.table.manifests import find_manifests
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.write.publish import publish_pin
@@ -70,12 +70,12 @@ class ExternalBatch:
         self._partition: Partition
         self._keys, self._partition = target.partition(partitions, named)
         table = target.open(self._keys, target.existing.columns if target.existing else ())
-        ledger = Ledger(table)
+        log = PartitionLog(table)
         self._batches = BatchWriter(
             table,
-            ledger,
+            log,
             BatchContent(lambda: "", (), author.producer, inputs),
-            reconcile=partial(reconcile, table, ledger, author),
+            reconcile=partial(reconcile, table, log, author),
         )
         self._name = table.layout.name(self._partition)
         self._batches.claim([self._name])
@@ -142,7 +142,7 @@ class ExternalBatch:
                 record_staged(table, pin)
             raise check_failed(pin, failed)
         if publish:
-            return publish_pin(table, Ledger(table), pin, self._author)
+            return publish_pin(table, PartitionLog(table), pin, self._author)
         record_staged(table, pin)
         return pin
 

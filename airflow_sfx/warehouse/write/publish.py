@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from airflow_sfx.core.errors import CommitConflict, InvalidName
-from airflow_sfx.core.ledger import Change
+from airflow_sfx.core.log_entry import Change
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import (
@@ -16,7 +16,7 @@ from airflow_sfx.warehouse.log.commit import (
     publish_change,
     refuse_unexpected,
 )
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.same_days import refuse_same_days, spellings
 from airflow_sfx.warehouse.log.table_columns import GivenColumns, cover
 from airflow_sfx.warehouse.table.table import Table
@@ -26,7 +26,7 @@ from airflow_sfx.warehouse.write.discard import refuse_discarded
 
 def publish_pin(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     pin: BatchPin,
     author: Author,
     *,
@@ -39,7 +39,7 @@ def publish_pin(
 
     Args:
         table: The pin's table.
-        ledger: The table's log.
+        log: The table's log.
         pin: The batches.
         author: Who publishes, and why.
         force: Whether to publish over a batch that was written later, and a discarded batch.
@@ -60,7 +60,7 @@ def publish_pin(
     if not pin.entries:
         return pin
     manifests = {manifest.partition: manifest for manifest in table.manifests(pin.batches)}
-    heads = heads_to_change(table, ledger, manifests, author)
+    heads = heads_to_change(table, log, manifests, author)
     _refuse_same_days(table, heads)
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
@@ -71,7 +71,7 @@ def publish_pin(
             if current == manifest.batch_id:
                 continue
             if not force:
-                refuse_discarded(table, ledger, (name, manifest.batch_id), heads[name])
+                refuse_discarded(table, log, (name, manifest.batch_id), heads[name])
             if current is not None and current > manifest.batch_id and not force:
                 raise CommitConflict(
                     f"{table.describe(name)} has the batch {current}, written after"
@@ -96,7 +96,7 @@ def publish_pin(
 
     batches = list(manifests.values())
     columns = GivenColumns(batches, partial(cover, table, batches, strict=True))
-    commit(table, ledger, heads, plan, author, beside=columns)
+    commit(table, log, heads, plan, author, beside=columns)
     return pin
 
 

@@ -30,7 +30,7 @@ from airflow_sfx.warehouse.batch.fitting import fit, fit_of, table_types
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.external.reconcile import reconcile
 from airflow_sfx.warehouse.log.commit import Author
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.quality.run_checks import refuse_checks_of_stream
 from airflow_sfx.warehouse.write.store import conclude, nothing_stored
 from airflow_sfx.warehouse.write.store_plan import StoreOptions, typed_partition
@@ -102,7 +102,7 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
     columns = fitted()
     Encoder(schema, keys=by, columns=columns)  # raises here, not on every executor
     table = target.open(keys, columns, key_kinds)
-    ledger = Ledger(table)
+    log = PartitionLog(table)
     content = BatchContent(
         lambda: schema_to_text(logical.with_units_of(columns)),
         frame_columns,
@@ -110,9 +110,7 @@ def store_spark(target: Target, data: Any, options: StoreOptions, author: Author
         options.inputs,
         lambda: fit_of(types, typed(), columns, set(declared), options.evolve),
     )
-    batches = BatchWriter(
-        table, ledger, content, reconcile=partial(reconcile, table, ledger, author)
-    )
+    batches = BatchWriter(table, log, content, reconcile=partial(reconcile, table, log, author))
     partitions = [partition] if partition is not None else _partitions(values, by, keys)
     if not partitions:
         return nothing_stored(table)

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import CheckFailed, WarehouseUnavailable
-from airflow_sfx.core.ledger import Change, LedgerEntry, Operation
+from airflow_sfx.core.log_entry import Change, LogEntry, Operation
 from airflow_sfx.core.manifest import CheckResult, Manifest
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
@@ -19,8 +19,8 @@ from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
 from airflow_sfx.warehouse.batch.staging import record_staged
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.log.commit import Author, commit, publish_change
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
 from airflow_sfx.warehouse.log.metastore_sync import move_pointers
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.table_columns import GivenColumns
 from airflow_sfx.warehouse.pins.lineage import record_downstream
 from airflow_sfx.warehouse.quality.run_checks import results_of_table, run_checks
@@ -57,17 +57,15 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
     """
     plan = plan_store(target, data, options)
     table = target.open(plan.keys, plan.columns, plan.key_kinds)
-    ledger = Ledger(table)
+    log = PartitionLog(table)
     content = BatchContent(
         plan.schema_text, plan.frame_columns, author.producer, options.inputs, plan.fit
     )
-    batches = BatchWriter(
-        table, ledger, content, reconcile=partial(_reconcile, table, ledger, author)
-    )
+    batches = BatchWriter(table, log, content, reconcile=partial(_reconcile, table, log, author))
     known = [table.layout.name(partition) for partition in plan.partitions]
     chunks = ((table.layout.name(partition), rows) for partition, rows in plan.chunks)
     batches.write(chunks, plan.encode, small=plan.small, claim=known)
-    written = partial(CheckContext.of, table, ledger, batches.drafts, plan.frame)
+    written = partial(CheckContext.of, table, log, batches.drafts, plan.frame)
     results = run_checks(data, options.checks, batches.replaced, written)
     if not batches.batches:
         return nothing_stored(table, results)
@@ -93,14 +91,14 @@ def nothing_stored(table: Table, results: Sequence[CheckResult] = ()) -> BatchPi
 
 def _reconcile(
     table: Table,
-    ledger: Ledger,
+    log: PartitionLog,
     author: Author,
     foreign: Mapping[str, PartitionInfo],
     heads: Mapping[str, Head],
 ) -> None:
     from airflow_sfx.warehouse.external.reconcile import reconcile
 
-    reconcile(table, ledger, author, foreign, heads)
+    reconcile(table, log, author, foreign, heads)
 
 
 def conclude(
@@ -207,7 +205,7 @@ def _publish(
         batches.watch.again(heads)
         return [publish_change(manifest) for manifest in sealed]
 
-    commit(table, batches.ledger, batches.heads, plan, author, beside=columns)
+    commit(table, batches.log, batches.heads, plan, author, beside=columns)
     return table.pin(batches.batches)
 
 
@@ -260,7 +258,7 @@ def published_before(table: Table, batches: BatchWriter, producer: Producer) -> 
     if (producer.try_number or 1) == 1:
         return None
     # The heads come from the metastore, which may lag behind what the earlier attempt committed.
-    batches.heads = batches.ledger.heads(batches.heads)
+    batches.heads = batches.log.heads(batches.heads)
     entries = [
         head.entry
         for head in batches.heads.values()
@@ -271,10 +269,10 @@ def published_before(table: Table, batches: BatchWriter, producer: Producer) -> 
     manifests = batches.replaced()
     if not batches.have_same_rows(manifests) or batches.watch.again(batches.heads):
         return None
-    move_pointers(table, batches.ledger, entries)
+    move_pointers(table, batches.log, entries)
     return table.pin({manifest.partition: manifest.batch_id for manifest in manifests})
 
 
-def _published(entry: LedgerEntry, producer: Producer) -> bool:
+def _published(entry: LogEntry, producer: Producer) -> bool:
     """Return whether an earlier attempt of the producer's task instance published it."""
     return entry.operation is Operation.PUBLISH and producer.retries(entry.producer)

@@ -232,7 +232,7 @@ def test_what_another_engine_has_moved_is_rolled_back_as_its_history_shows_it(sh
     partition = shop.overview("shop", "moved").table.layout.partition("20130101")
     with sqlite3.connect(shop.metastore._path) as metastore:  # dropped and added again
         metastore.execute(
-            "UPDATE partitions SET location = ?, sequence = 0, batch_id = NULL "
+            "UPDATE partitions SET location = ?, version = 0, batch_id = NULL "
             "WHERE partition_values = ? AND table_id = "
             "(SELECT id FROM tables WHERE database = 'shop' AND name = 'moved')",
             ("file:///elsewhere", json.dumps(list(partition.values))),
@@ -274,7 +274,7 @@ def test_a_history_is_turned_in_pages_and_says_what_is_given_up(shop, client) ->
     with client("viewer") as viewer:
         pages = [viewer.get("tables/shop/clients/history", params={"limit": 4}).json()]
         while pages[-1]["more"]:
-            asked = {"limit": 4, "before": pages[-1]["changes"][-1]["sequence"]}
+            asked = {"limit": 4, "before": pages[-1]["changes"][-1]["version"]}
             pages.append(viewer.get("tables/shop/clients/history", params=asked).json())
     assert [[one["operation"] for one in page["changes"]] for page in pages] == [
         ["erase", "retire", "publish", "publish"],

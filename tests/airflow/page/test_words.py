@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 
 import airflow_sfx
 from airflow_sfx.cli import output
-from airflow_sfx.core.ledger import Operation
+from airflow_sfx.core.log_entry import Operation
 from airflow_sfx.warehouse import words
 
 STATIC = Path(airflow_sfx.__file__).parent / "plugin" / "web" / "static"

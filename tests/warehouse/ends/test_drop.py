@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import airflow_sfx as sfx
-from airflow_sfx.core.ledger import Operation
+from airflow_sfx.core.log_entry import Operation
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.ends import drop
@@ -254,7 +254,7 @@ def test_a_drop_that_dies_is_completed_by_the_same_call(uri, step, monkeypatch) 
         raise KeyboardInterrupt
 
     where = {
-        "commit": "airflow_sfx.warehouse.log.ledger.Ledger.create",
+        "commit": "airflow_sfx.warehouse.log.partition_log.PartitionLog.create",
         "repoint": "airflow_sfx.warehouse.log.commit.move_pointers",
         "begin": "airflow_sfx.warehouse.ends.drop.record_name",
     }
@@ -316,7 +316,7 @@ def test_a_late_writer_does_not_bring_back_a_dropped_partition(uri, monkeypatch)
     warehouse.drop("sales", "items", ["a"])
     from airflow_sfx.warehouse.log.commit import move_pointers
 
-    table, ledger, entries, *_ = arguments  # type: ignore[misc]
-    move_pointers(table, ledger, entries)
+    table, log, entries, *_ = arguments  # type: ignore[misc]
+    move_pointers(table, log, entries)
     assert warehouse.metastore.list_partitions(REF) == [Partition(("b",))]
     assert numbers(warehouse) == {"b": 2}

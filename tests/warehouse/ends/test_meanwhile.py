@@ -11,7 +11,7 @@ import pytest
 import airflow_sfx as sfx
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.log import commit, table_columns
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.builders import put
 
@@ -30,7 +30,7 @@ def columns(warehouse: Warehouse) -> list[str]:
 
 def meanwhile(monkeypatch: pytest.MonkeyPatch, step: str, act: Act, *, after: bool = False) -> None:
     """Let others act once before, or after, a step of the next commit."""
-    owner: Any = Ledger if step == "create" else commit
+    owner: Any = PartitionLog if step == "create" else commit
     real, acted = getattr(owner, step), []
 
     def around(*given: Any) -> object:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import airflow_sfx as sfx
-from airflow_sfx.core.ledger import Operation
+from airflow_sfx.core.log_entry import Operation
 from airflow_sfx.metastore.hive.address import Address
 from airflow_sfx.metastore.hive.client import HiveClients
 from airflow_sfx.metastore.table_properties import INPUT_FORMAT, OUTPUT_FORMAT, SERDE
@@ -495,7 +495,7 @@ def test_audit_takes_times_and_people(warehouse, ours) -> None:
     producer = sfx.Producer(dag_id="nightly", run_id="r1", task_id="load", user="ada")
     warehouse.store_dataframe(frame, "mine", "sales", partition_by=["day"], producer=producer)
     everything = warehouse.audit("mine", "sales").entries
-    assert [(entry.partition, entry.sequence) for entry in everything] == [
+    assert [(entry.partition, entry.version) for entry in everything] == [
         (NEXT, 2),
         (DAY, 2),
         (DAY, 1),

@@ -44,7 +44,7 @@ def move(warehouse: Warehouse, table, info) -> None:
     from dataclasses import replace
 
     elsewhere = replace(info, location=f"{table.location}/elsewhere")
-    assert warehouse.metastore.repoint(table.ref, [replace(elsewhere, sequence=info.sequence)])
+    assert warehouse.metastore.repoint(table.ref, [replace(elsewhere, version=info.version)])
 
 
 def test_each_partition_is_in_the_state_that_a_person_should_know_of_first(seen: Warehouse) -> None:

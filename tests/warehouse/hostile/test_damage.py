@@ -164,7 +164,7 @@ def test_a_manifest_that_was_copied_from_another_batch_is_refused(warehouse, two
         warehouse.load_dataframe("sales", "items", [DAY])
 
 
-def test_a_removed_ledger_entry_is_named(warehouse, two) -> None:
+def test_a_removed_log_entry_is_named(warehouse, two) -> None:
     Path(
         warehouse.store.local_path("sales.db/items/_sfx/log/00000000/0000000001.json") or ""
     ).unlink()
@@ -172,15 +172,15 @@ def test_a_removed_ledger_entry_is_named(warehouse, two) -> None:
         warehouse.history("sales", "items", [DAY])
 
 
-def remove_entry(warehouse: Warehouse, sequence: int) -> None:
-    path = f"sales.db/items/_sfx/log/00000000/{sequence:010d}.json"
+def remove_entry(warehouse: Warehouse, version: int) -> None:
+    path = f"sales.db/items/_sfx/log/00000000/{version:010d}.json"
     Path(warehouse.store.local_path(path) or "").unlink()
 
 
-def no_entry(sequence: int):
+def no_entry(version: int):
     return pytest.raises(
         sfx.InconsistentBatch,
-        match=f"the log of sales.items has no entry {sequence}: .* was removed; restore",
+        match=f"the log of sales.items has no entry {version}: .* was removed; restore",
     )
 
 
@@ -209,19 +209,17 @@ def test_a_removed_entry_stops_the_undo_of_a_run(warehouse, two, frame) -> None:
     assert warehouse.pin("sales", "items", [DAY]) == third
 
 
-@pytest.mark.parametrize("sequence", [1, 2, 3], ids=["first", "in_between", "last"])
+@pytest.mark.parametrize("version", [1, 2, 3], ids=["first", "in_between", "last"])
 @pytest.mark.parametrize("limit", [None, 3])
-def test_an_audit_does_not_pass_over_a_removed_entry(
-    warehouse, two, frame, sequence, limit
-) -> None:
+def test_an_audit_does_not_pass_over_a_removed_entry(warehouse, two, frame, version, limit) -> None:
     night = sfx.Producer(dag_id="nightly", run_id="r", task_id="load", try_number=1)
     warehouse.store_dataframe(frame, "sales", "items", [DAY], producer=night)
     warehouse.store_dataframe(frame, "sales", "items", [DAY])
-    remove_entry(warehouse, sequence)
-    with no_entry(sequence):
+    remove_entry(warehouse, version)
+    with no_entry(version):
         warehouse.audit("sales", "items", foreign=False, limit=limit and 4)
     told = [bool(report.unreadable) for report in warehouse.audit_run(dag_id="nightly", run_id="r")]
-    assert told == [sequence == 3], "the run's own entry is there, or is not"
+    assert told == [version == 3], "the run's own entry is there, or is not"
 
 
 def test_a_removed_last_entry_is_written_by_nobody_again(warehouse, two, frame) -> None:
@@ -413,7 +411,7 @@ def metastore_for_readers_only(warehouse: Warehouse) -> Iterator[None]:
             catalog.execute(f"DROP TRIGGER no_{change}")
 
 
-def test_a_reader_who_may_not_change_the_metastore_reads_what_the_ledger_says(
+def test_a_reader_who_may_not_change_the_metastore_reads_what_the_log_says(
     warehouse, two, frame, caplog
 ) -> None:
     older, _ = two
@@ -448,7 +446,7 @@ LOOKS: dict[str, Callable[[Warehouse], dict[str, str | None]]] = {
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_a_look_at_the_whole_table_sees_what_a_writer_left_in_the_ledger_alone(
+def test_a_look_at_the_whole_table_sees_what_a_writer_left_in_the_log_alone(
     warehouse, look
 ) -> None:
     """In one partition the metastore has an older batch; of another it has never heard."""

@@ -21,7 +21,7 @@ from airflow_sfx.core.manifest import DataFile
 from airflow_sfx.core.schema import Column
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.log.commit import Author
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.retention.erasure import Erasure, erase
 from airflow_sfx.warehouse.retention.expire import RetentionReport, Rule, retain
 from airflow_sfx.warehouse.warehouse import Warehouse
@@ -103,7 +103,7 @@ def test_a_forged_entry_leads_neither_readers_nor_engines_elsewhere(
     where = of_another_table(warehouse, tmp_path)
 
     def elsewhere(entry: dict[str, object]) -> None:
-        entry |= {"sequence": 3, "parent": 2, "location": where}
+        entry |= {"version": 3, "parent": 2, "location": where}
 
     forge_entry(warehouse, pin, 3, elsewhere, after=2)
     for use in (
@@ -338,17 +338,19 @@ def test_a_forged_note_neither_deletes_an_old_staged_batch_nor_hides_it_from_an_
     later = datetime.now(UTC) + timedelta(days=3)
     rule = Rule(100, timedelta(days=999), timedelta(0))
     for _ in range(2):
-        report = retain(table, Ledger(table), rule, author, dry_run=False, now=later)
+        report = retain(table, PartitionLog(table), rule, author, dry_run=False, now=later)
         assert report.deleted == ()
         assert report.ignored == (("a", staged.batch_id),)
     assert table.manifest("a", staged.batch_id).rows == len(frame)
     condition = Erasure("item = 'hat'", timedelta(0))
-    found = erase(table, Ledger(table), condition, author, dry_run=False, now=later)
+    found = erase(table, PartitionLog(table), condition, author, dry_run=False, now=later)
     assert staged.batch_id in {one.batch_id for one in found.batches}
     assert ("a", staged.batch_id) in found.deleted, (
         "what an erasure gave up does not stay for having been staged"
     )
-    assert erase(table, Ledger(table), condition, author, dry_run=True, now=later).batches == ()
+    assert (
+        erase(table, PartitionLog(table), condition, author, dry_run=True, now=later).batches == ()
+    )
 
 
 @pytest.mark.parametrize("said", [False, True], ids=["noted", "noted as said"])

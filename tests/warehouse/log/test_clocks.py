@@ -54,7 +54,7 @@ def test_audits_are_in_the_order_of_the_log_whatever_the_clocks_say(warehouse, c
         put(warehouse, number)
     put_both(warehouse, 5)
     entries = warehouse.audit("sales", "items").entries
-    assert [one.sequence for one in entries if one.partition == "a"] == [6, 5, 4, 3, 2, 1]
+    assert [one.version for one in entries if one.partition == "a"] == [6, 5, 4, 3, 2, 1]
     assert [one.at for one in entries] == sorted((one.at for one in entries), reverse=True)
     for limit in range(1, len(entries) + 1):
         assert warehouse.audit("sales", "items", limit=limit).entries == entries[:limit]
@@ -73,7 +73,7 @@ def test_what_was_written_after_a_clock_that_was_ahead_is_found_now(
     put(warehouse, 2)
     time.sleep(1.1)
     seen = warehouse.audit("sales", "items", until=now()).entries
-    assert [(one.partition, one.sequence) for one in seen] == [
+    assert [(one.partition, one.version) for one in seen] == [
         ("a", 3),
         ("b", 2),
         ("a", 2),

@@ -16,7 +16,7 @@ import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.warehouse.connect import connect
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.retention.vacuum import complete, vacuum
 from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.warehouse import Warehouse
@@ -165,7 +165,7 @@ def test_a_retired_batch_that_the_metastore_is_put_back_to_is_not_deleted(
     for deleted in (False, True):
         swept = vacuum(
             table,
-            Ledger(table),
+            PartitionLog(table),
             tombstones.list_tombstones(table),
             datetime.now(UTC),
             dry_run=False,
@@ -177,7 +177,7 @@ def test_a_retired_batch_that_the_metastore_is_put_back_to_is_not_deleted(
         move(warehouse, place.with_name(second.batches["a"]))
 
 
-def test_what_the_ledgers_say_late_of_a_note_does_not_hide_a_move(warehouse, monkeypatch) -> None:
+def test_what_the_logs_say_late_of_a_note_does_not_hide_a_move(warehouse, monkeypatch) -> None:
     """Retention died after its tombstone, and another engine moved the partition."""
     put(warehouse, 1)
     put(warehouse, 2)
@@ -189,7 +189,7 @@ def test_what_the_ledgers_say_late_of_a_note_does_not_hide_a_move(warehouse, mon
     table = warehouse.overview("sales", "items").table
     (note,) = tombstones.list_tombstones(table)
     assert note.retired is None
-    complete(table, Ledger(table), chosen=[("a", one) for one in note.batches["a"]])
+    complete(table, PartitionLog(table), chosen=[("a", one) for one in note.batches["a"]])
     assert operations(warehouse) == ["retire", "foreign_change", "publish", "publish"]
     assert place_of(warehouse) == moved
 

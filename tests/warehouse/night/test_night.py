@@ -10,7 +10,7 @@ import pytest
 import airflow_sfx as sfx
 from airflow_sfx.checks import rows_between
 from airflow_sfx.warehouse.log.event_index import commit_event, events_of
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.night.report import Concern
 from airflow_sfx.warehouse.table.table import Table
 
@@ -117,7 +117,7 @@ def test_what_a_writer_that_died_had_begun_is_not_listed(warehouse, monkeypatch)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as dying:
-        dying.setattr(Ledger, "create", die)
+        dying.setattr(PartitionLog, "create", die)
         for action in (
             lambda: put(warehouse, 4, "i"),
             lambda: warehouse.rollback("s", "orders", ["a"]),

@@ -19,7 +19,7 @@ import pytest
 import airflow_sfx as sfx
 from airflow_sfx.core.batch_id import moment_of
 from airflow_sfx.warehouse.connect import connect
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.retention import erasure, vacuum
 from airflow_sfx.warehouse.retention.erasure import ErasureReport
 from airflow_sfx.warehouse.retention.row_delete import search, without
@@ -578,7 +578,7 @@ def test_files_that_change_between_search_and_replacement_lose_no_rows(
     with pytest.raises(
         sfx.InconsistentBatch, match="1 of 2 rows were to be erased, but 2 would be left"
     ):
-        without(table, Ledger(table), match)
+        without(table, PartitionLog(table), match)
     assert warehouse.pin("sales", "old") == pin
 
 

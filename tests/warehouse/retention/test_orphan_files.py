@@ -23,7 +23,7 @@ from airflow_sfx.core.batch_id import is_batch_id
 from airflow_sfx.storage.multipart import Uploads
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.log.commit import Author
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.retention.erasure import Erasure, erase
 from airflow_sfx.warehouse.retention.expire import RetentionReport, Rule, retain
 from airflow_sfx.warehouse.warehouse import Warehouse
@@ -51,7 +51,12 @@ def days_later(
         table = warehouse.overview("sales", "items").table
         now = datetime.now(UTC) + timedelta(days=days + more)
         report = retain(
-            table, Ledger(table), Rule(keep_last, NONE, NONE), AUTHOR, dry_run=dry_run, now=now
+            table,
+            PartitionLog(table),
+            Rule(keep_last, NONE, NONE),
+            AUTHOR,
+            dry_run=dry_run,
+            now=now,
         )
         if dry_run:
             break
@@ -64,7 +69,7 @@ def erase_name(warehouse: Warehouse, days: int = 3) -> None:
         now = datetime.now(UTC) + timedelta(days=days + more)
         erase(
             table,
-            Ledger(table),
+            PartitionLog(table),
             Erasure(f"client = '{NAME}'", NONE),
             AUTHOR,
             dry_run=False,
@@ -228,7 +233,7 @@ def test_a_writer_that_comes_back_after_its_batch_was_given_up_is_refused(
     warehouse.store.put(path, content.getvalue())
     later = datetime.now(UTC) + timedelta(days=3)
     table = warehouse.overview("sales", "items").table
-    retain(table, Ledger(table), Rule(1, NONE, NONE), AUTHOR, dry_run=False, now=later)
+    retain(table, PartitionLog(table), Rule(1, NONE, NONE), AUTHOR, dry_run=False, now=later)
 
     class Later(datetime):
         @classmethod

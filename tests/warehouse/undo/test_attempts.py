@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 import airflow_sfx as sfx
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 
 RUN = {"dag_id": "nightly", "run_id": "r1"}
 
@@ -104,7 +104,7 @@ def test_an_attempt_that_died_before_its_commit_took_effect_is_none(warehouse, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as dying:
-        dying.setattr(Ledger, "create", die)
+        dying.setattr(PartitionLog, "create", die)
         with pytest.raises(KeyboardInterrupt):
             put(warehouse, "orders", "ab", 2, producer=task("load", 2))
     (report,) = warehouse.rollback_run(**RUN, attempt="last", dry_run=True)

@@ -12,7 +12,7 @@ import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.warehouse.log import commit
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.undo.rollback_run import RunRollback
 
 RUN = {"dag_id": "nightly", "run_id": "r1"}
@@ -129,15 +129,15 @@ def test_what_a_run_changed_is_told_of_all_tables_that_can_be_read(
 
 
 def test_what_was_done_before_storage_failed_is_said(warehouse, before, monkeypatch) -> None:
-    create = Ledger.create
+    create = PartitionLog.create
 
-    def full(ledger, header, entries):
-        if ledger._table == "s.b":
+    def full(log, header, entries):
+        if log._table == "s.b":
             raise sfx.WarehouseUnavailable("the disk is full.")
-        return create(ledger, header, entries)
+        return create(log, header, entries)
 
     with monkeypatch.context() as failing:
-        failing.setattr(Ledger, "create", full)
+        failing.setattr(PartitionLog, "create", full)
         with pytest.raises(
             sfx.WarehouseUnavailable,
             match=r"is full\. Already rolled back: s\.a \(1 partition\)\.",
@@ -223,7 +223,7 @@ def test_an_undo_tells_that_it_leaves_alone_what_another_engine_has_moved(
 ) -> None:
     with sqlite3.connect(warehouse.metastore._path) as metastore:
         metastore.execute(
-            "UPDATE partitions SET location = 'file:///elsewhere', sequence = 0, batch_id = NULL "
+            "UPDATE partitions SET location = 'file:///elsewhere', version = 0, batch_id = NULL "
             "WHERE table_id = "
             "(SELECT id FROM tables WHERE database = 's' AND name = 'b')"
         )

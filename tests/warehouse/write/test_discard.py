@@ -10,7 +10,7 @@ import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.checks import rows_between
-from airflow_sfx.core.ledger import Operation
+from airflow_sfx.core.log_entry import Operation
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.warehouse.history.overview import partition_names
 from airflow_sfx.warehouse.history.staged import StagedState

@@ -19,13 +19,13 @@ from airflow_sfx.core.errors import (
     InconsistentBatch,
     TableNotFound,
 )
-from airflow_sfx.core.ledger import Operation
+from airflow_sfx.core.log_entry import Operation
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.history.audit import AuditReport
 from airflow_sfx.warehouse.words import WHOLE
 
 if TYPE_CHECKING:
-    from airflow_sfx.core.ledger import LedgerEntry
+    from airflow_sfx.core.log_entry import LogEntry
     from airflow_sfx.warehouse.history.commits import TableCommit
     from airflow_sfx.warehouse.warehouse import Warehouse
 
@@ -189,7 +189,7 @@ def _reports(
 
 def _newest(reports: Sequence[AuditReport], limit: int | None) -> list[AuditReport]:
     """Limit the changes of all reports together."""
-    changes: list[LedgerEntry | TableCommit] = []
+    changes: list[LogEntry | TableCommit] = []
     for report in reports:
         changes += [*report.entries, *report.commits]
     newest = sorted(changes, key=lambda one: one.at, reverse=True)[:limit]

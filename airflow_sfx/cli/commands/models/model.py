@@ -227,7 +227,7 @@ def history(
         ("number", "operation", "version", "before", "at (UTC)", "who", "why"),
         [
             (
-                one.sequence,
+                one.version,
                 output.operation(one.operation),
                 one.batch_id,
                 one.previous,

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from airflow_sfx.core.ledger import Operation
+from airflow_sfx.core.log_entry import Operation
 from airflow_sfx.warehouse.diff.diff import ColumnDiff
 from airflow_sfx.warehouse.history.overview import PartitionOverview
 
@@ -198,7 +198,7 @@ class ChangeDocument(BaseModel):
 
     Args:
         partition: The partition.
-        sequence: The number of the entry, starting at 1.
+        version: The number of the entry, starting at 1.
         operation: The kind of change.
         batch_id: The batch that is current since this change, or null for none.
         previous: The batch that was current before, or null for none.
@@ -215,7 +215,7 @@ class ChangeDocument(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     partition: str
-    sequence: int
+    version: int
     operation: Operation
     batch_id: str | None
     previous: str | None
@@ -237,7 +237,7 @@ class HistoryDocument(BaseModel):
         partition: The partition.
         current: The current batch, or null for none.
         changes: The changes on this page.
-        more: Whether there are older changes: request those `before` the last sequence.
+        more: Whether there are older changes: request those `before` the last version.
         retired: The batches of these changes that have expired.
         replaced: Which batch replaced each batch of these changes that had rows erased.
     """

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 
 from airflow_sfx.core.errors import ForeignChange, InconsistentBatch, TableNotFound
-from airflow_sfx.core.ledger import LedgerEntry, Operation
+from airflow_sfx.core.log_entry import LogEntry, Operation
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.core.validation import zoned
 from airflow_sfx.plugin.web.cache import snapshots
@@ -94,7 +94,7 @@ def changes(
     }
 
 
-def newest_first(reports: Sequence[AuditReport]) -> list[tuple[str, LedgerEntry]]:
+def newest_first(reports: Sequence[AuditReport]) -> list[tuple[str, LogEntry]]:
     """Return the entries of all tables, each with its table, newest first."""
     found = [(report.table, entry) for report in reports for entry in report.entries]
     return sorted(found, key=lambda one: (one[1].commit, one[0], one[1].partition), reverse=True)
@@ -106,7 +106,7 @@ def unreadable(reports: Sequence[AuditReport]) -> list[dict[str, str]]:
     return [{"table": name, "message": message} for name, message in sorted(why.items())]
 
 
-def page_of(found: Sequence[tuple[str, LedgerEntry]], limit: int, offset: int) -> dict[str, Any]:
+def page_of(found: Sequence[tuple[str, LogEntry]], limit: int, offset: int) -> dict[str, Any]:
     """Return a page of changes."""
     page = [(table, plain(entry)) for table, entry in found[offset : offset + limit]]
     return {

@@ -18,7 +18,7 @@ from airflow_sfx.plugin.web.documents.metrics import (
 )
 from airflow_sfx.plugin.web.documents.tables import MAX_NAME, TOO_MANY_COMPARISONS
 from airflow_sfx.plugin.web.security import READ_ACCESS, cancel_on_disconnect, in_page_threads
-from airflow_sfx.warehouse.log.ledger import Ledger
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.quality.metric import METRICS, low_of
 from airflow_sfx.warehouse.quality.metrics import PartitionMetrics, TableMetrics, table_metrics
 from airflow_sfx.warehouse.quality.series import all_series
@@ -65,7 +65,7 @@ def found(db: str, table: str, column: str, like: str, last: int, *, read: bool)
         opened.layout.partition(chosen)
     result = table_metrics(
         opened,
-        Ledger(opened),
+        PartitionLog(opened),
         None,
         None,
         like=chosen or None,

@@ -103,7 +103,7 @@ def history(
     partition: Partition = "",
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT)] = 50,
     before: Annotated[
-        int | None, Query(ge=1, description="Only changes with a lower sequence.")
+        int | None, Query(ge=1, description="Only changes with a lower version.")
     ] = None,
 ) -> dict[str, Any]:
     """List the changes of a partition, newest first."""

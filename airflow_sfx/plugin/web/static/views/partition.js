@@ -69,7 +69,7 @@ export async function partition(name, key = "", before = "") {
       { class: "paging" },
       before ? link("Newest changes", "partition", name, key) : null,
       history.more
-        ? link("Older changes", "partition", name, key, String(changes.at(-1).sequence))
+        ? link("Older changes", "partition", name, key, String(changes.at(-1).version))
         : null,
     ),
     key ? null : metrics(name),

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from airflow_sfx.core.batch_id import moment_of
 from airflow_sfx.storage.concurrency import map_concurrently
-from airflow_sfx.warehouse.log.ledger import Head, Ledger
+from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import UNFINISHED_FOR
 
@@ -40,33 +40,33 @@ class Verdict:
         return not self.knows(batch_id) and moment_of(batch_id) < now - UNFINISHED_FOR
 
 
-def verdicts(table: Table, ledger: Ledger, items: Collection[Item]) -> dict[str, Verdict]:
+def verdicts(table: Table, log: PartitionLog, items: Collection[Item]) -> dict[str, Verdict]:
     """Return what the log says about batches, by partition name.
 
     Each log is read back to the entries that expired its batches.
 
     Args:
         table: The table.
-        ledger: The table's log.
+        log: The table's log.
         items: The batches.
     """
     names = sorted({name for name, _ in items})
     if not names:
         return {}
-    heads = ledger.heads(names)
+    heads = log.heads(names)
 
     def of_partition(name: str) -> Verdict:
-        return _verdict(ledger, name, heads[name], {one for place, one in items if place == name})
+        return _verdict(log, name, heads[name], {one for place, one in items if place == name})
 
     return dict(
         zip(names, map_concurrently(of_partition, names, table.store.concurrency), strict=True)
     )
 
 
-def _verdict(ledger: Ledger, name: str, head: Head, wanted: set[str]) -> Verdict:
+def _verdict(log: PartitionLog, name: str, head: Head, wanted: set[str]) -> Verdict:
     named: set[str] = set()
     retired: dict[str, bool] = {}
-    for entry in ledger.newest_first(name, head):
+    for entry in log.newest_first(name, head):
         named |= {one for one in (entry.batch_id, *entry.discarded) if one in wanted} - set(retired)
         for one in entry.retired:
             if one in wanted and one not in named:

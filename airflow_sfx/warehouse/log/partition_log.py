@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from airflow_sfx.core.errors import InconsistentBatch
-from airflow_sfx.core.ledger import LedgerEntry
+from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.paths import commit_version
 from airflow_sfx.core.stored.log_entry import EntryHeader, Mark
 from airflow_sfx.metastore.base import PartitionInfo
@@ -36,13 +36,13 @@ class Head:
         version: The version of the table at which this was read.
     """
 
-    entry: LedgerEntry | None = None
+    entry: LogEntry | None = None
     version: int = 0
 
     @property
     def last(self) -> int:
         """The number of the log entry of the change, or 0."""
-        return self.entry.sequence if self.entry else 0
+        return self.entry.version if self.entry else 0
 
     @property
     def batch_id(self) -> str | None:
@@ -74,7 +74,7 @@ def made_at(at: datetime, noted: ObjectInfo | None, now: datetime) -> datetime:
     return min(at, noted.modified + _ROUNDED)
 
 
-class Ledger:
+class PartitionLog:
     """The log of one table.
 
     Args:
@@ -110,7 +110,7 @@ class Ledger:
         Raises:
             InconsistentBatch: The log's last entries were removed.
         """
-        found = {pointer.sequence for pointer in pointers if pointer.sequence}
+        found = {pointer.version for pointer in pointers if pointer.version}
         self.applied |= found
         return self.look(max(found, default=0))
 
@@ -120,7 +120,7 @@ class Ledger:
         Raises:
             InconsistentBatch: The last ones were removed.
         """
-        newest = max((pointer.sequence for pointer in pointers), default=0)
+        newest = max((pointer.version for pointer in pointers), default=0)
         if newest > self.state.version:
             self.look(newest)
 
@@ -137,16 +137,16 @@ class Ledger:
         """Return what the changes of entries have in common, in their order."""
         return map_concurrently(self.header, versions, self._concurrency)
 
-    def changes(self, version: int) -> list[LedgerEntry]:
+    def changes(self, version: int) -> list[LogEntry]:
         """Return the changes of an entry, by the names of the partitions."""
         return self._log.entry(version).all()
 
-    def of_commit(self, commit: str) -> list[LedgerEntry]:
+    def of_commit(self, commit: str) -> list[LogEntry]:
         """Return the changes of a commit; none if it did not take effect."""
         header = self.header_of_commit(commit)
         return [] if header is None else self.changes(header.version)
 
-    def of_commits(self, commits: Iterable[str]) -> list[LedgerEntry]:
+    def of_commits(self, commits: Iterable[str]) -> list[LogEntry]:
         """Return the changes of commits, without those that did not take effect."""
         found = map_concurrently(self.of_commit, commits, self._concurrency)
         return [entry for entries in found for entry in entries]
@@ -163,23 +163,23 @@ class Ledger:
             found = self._log.entry(version)
         return None if found is None or found.header.commit != commit else found.header
 
-    def read(self, name: str, sequence: int) -> LedgerEntry | None:
+    def read(self, name: str, version: int) -> LogEntry | None:
         """Return the change of a partition by an entry, or None if there is none."""
-        found = self._log.find(sequence)
+        found = self._log.find(version)
         return None if found is None else found.find([name]).get(name)
 
-    def named(self, name: str, sequence: int) -> LedgerEntry:
+    def named(self, name: str, version: int) -> LogEntry:
         """Return a change that another one, or the metastore's pointer, names.
 
         Raises:
             InconsistentBatch: It was removed.
         """
-        entry = self._log.entry(sequence).find([name]).get(name)
+        entry = self._log.entry(version).find([name]).get(name)
         if entry is None:
-            raise self._altered(name, sequence)
+            raise self._altered(name, version)
         return entry
 
-    def create(self, header: EntryHeader, entries: Sequence[LedgerEntry]) -> bool:
+    def create(self, header: EntryHeader, entries: Sequence[LogEntry]) -> bool:
         """Create the next entry, and return whether no other writer was first."""
         if not self._log.create(self.state.next_header(header), entries):
             return False
@@ -224,13 +224,13 @@ class Ledger:
         state = self.look()
         return self.heads_at(state, sorted(state.marks()))
 
-    def entries(self, marks: Iterable[Mark]) -> dict[str, LedgerEntry]:
+    def entries(self, marks: Iterable[Mark]) -> dict[str, LogEntry]:
         """Return the changes that marks name, by partition, each entry read once."""
         wanted: dict[int, list[str]] = defaultdict(list)
         for mark in marks:
             wanted[mark.version].append(mark.name)
 
-        def of_version(version: int) -> dict[str, LedgerEntry]:
+        def of_version(version: int) -> dict[str, LogEntry]:
             found = self._log.entry(version).find(wanted[version])
             for name in wanted[version]:
                 if name not in found:
@@ -240,23 +240,23 @@ class Ledger:
         read = map_concurrently(of_version, wanted, self._concurrency)
         return {name: entry for found in read for name, entry in found.items()}
 
-    def newest_first(self, name: str, head: Head) -> Iterator[LedgerEntry]:
+    def newest_first(self, name: str, head: Head) -> Iterator[LogEntry]:
         """Yield the changes of a partition, newest first; earlier ones are read when needed."""
         due, ahead = head.entry, 1
         while due is not None:
             yield due
             if not due.parent:
                 return
-            step = due.sequence - due.parent
+            step = due.version - due.parent
             before = self.named(name, due.parent)
-            if before.parent and before.sequence - before.parent == step:
+            if before.parent and before.version - before.parent == step:
                 # Changes at equal distances go on so, probably.
                 ahead = min(ahead * 4, _PREFETCH)
                 likely = range(before.parent, max(0, before.parent - ahead * step), -step)
                 map_concurrently(self._log.find, likely, self._concurrency)
             due = before
 
-    def all_newest_first(self) -> Iterator[LedgerEntry]:
+    def all_newest_first(self) -> Iterator[LogEntry]:
         """Yield the changes of all partitions, newest first; earlier ones are read when needed."""
         last, ahead = self.look().version, 1
         while last > 0:
@@ -265,13 +265,13 @@ class Ledger:
                 yield from entries
             last, ahead = last - ahead, min(ahead * 4, _PREFETCH)
 
-    def last_move(self, name: str, head: Head) -> LedgerEntry | None:
+    def last_move(self, name: str, head: Head) -> LogEntry | None:
         """Return the change that last made another batch current, or None without changes."""
         if head.entry is None or head.entry.moved:
             return head.entry
         return next((entry for entry in self.newest_first(name, head) if entry.moved), head.entry)
 
-    def last_moves(self, heads: Mapping[str, Head]) -> list[LedgerEntry]:
+    def last_moves(self, heads: Mapping[str, Head]) -> list[LogEntry]:
         """Return the `last_move` of all partitions that have changes."""
         found = map_concurrently(
             lambda item: self.last_move(*item), heads.items(), self._concurrency
@@ -300,9 +300,9 @@ class Ledger:
             return header.at
         return made_at(header.at, self._log.info(header.version), now)
 
-    def _altered(self, name: str, sequence: int) -> InconsistentBatch:
+    def _altered(self, name: str, version: int) -> InconsistentBatch:
         return InconsistentBatch(
-            f"the log entry {sequence} of {self._table} has no change of {name or 'the table'}: it"
+            f"the log entry {version} of {self._table} has no change of {name or 'the table'}: it"
             " was altered; restore it",
             table=self._table,
             partition=name,

@@ -79,12 +79,12 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class LedgerEntry:
+class LogEntry:
     """One change of a partition, as an entry of its table's log has it.
 
     Args:
         partition: The partition's name.
-        sequence: The number of the table's log entry, from 1.
+        version: The number of the table's log entry, from 1.
         operation: The kind of change.
         batch_id: The current batch since this change, or None for no batch.
         previous: The current batch before this change, or None for no batch.
@@ -115,14 +115,14 @@ class LedgerEntry:
         >>> at = datetime(2016, 11, 2, 23, 42, 52, tzinfo=UTC)
         >>> change = Change("20161031", Operation.PUBLISH, "20161102234252")
         >>> entry = next_entry(
-        ...     None, change, sequence=1, commit="c", at=at, producer=Producer(), reason="late"
+        ...     None, change, version=1, commit="c", at=at, producer=Producer(), reason="late"
         ... )
         >>> entry.batch_id, entry.previous, entry.moved
         ('20161102234252', None, True)
     """
 
     partition: str
-    sequence: Number
+    version: Number
     operation: Operation
     batch_id: str | None
     previous: str | None
@@ -163,10 +163,10 @@ class LedgerEntry:
             ("commit", self.commit),
         ]
         place = self.partition or "(whole table)"
-        return html_table(f"{place}, change {self.sequence}: {self.operation.value}", rows)
+        return html_table(f"{place}, change {self.version}: {self.operation.value}", rows)
 
 
-def check_entry(entry: LedgerEntry) -> None:
+def check_entry(entry: LogEntry) -> None:
     """Check an entry that was read: its batch IDs, its time, and that its numbers lead back.
 
     Raises:
@@ -177,11 +177,11 @@ def check_entry(entry: LedgerEntry) -> None:
     for batch_id in (entry.batch_id, entry.previous, newest, *entry.retired, *entry.discarded):
         if batch_id is not None:
             check_batch_id(batch_id)
-    if entry.parent >= entry.sequence:
-        raise InvalidName(f"the entry {entry.sequence} cannot follow the entry {entry.parent}")
-    if entry.origin > entry.sequence or entry.previous_origin >= entry.sequence:
+    if entry.parent >= entry.version:
+        raise InvalidName(f"the entry {entry.version} cannot follow the entry {entry.parent}")
+    if entry.origin > entry.version or entry.previous_origin >= entry.version:
         raise InvalidName(
-            f"no batch of the entry {entry.sequence} became current by {entry.origin},"
+            f"no batch of the entry {entry.version} became current by {entry.origin},"
             f" {entry.previous_origin}"
         )
 
@@ -206,22 +206,22 @@ def time_after(clock: datetime, latest: datetime | None) -> datetime:
 
 
 def next_entry(
-    head: LedgerEntry | None,
+    head: LogEntry | None,
     change: Change,
     *,
-    sequence: int,
+    version: int,
     commit: str,
     at: datetime,
     producer: Producer,
     reason: str,
     table: str = "",
-) -> LedgerEntry:
+) -> LogEntry:
     """Return the entry that records a change after the last one of its partition.
 
     Args:
         head: The last entry of the partition, or None for a partition without entries.
         change: The change to record.
-        sequence: The new entry's number, after every entry that exists.
+        version: The new entry's number, after every entry that exists.
         commit: The commit's ID.
         at: The time of the commit, in UTC, later than that of every entry that exists.
         producer: Who makes the change.
@@ -239,14 +239,14 @@ def next_entry(
         >>> change = Change("20161031", Operation.PUBLISH, "20161101002256")
         >>> moment = datetime(2016, 11, 1, 0, 22, 57, tzinfo=UTC)
         >>> entry = next_entry(
-        ...     None, change, sequence=1, commit="c", at=moment, producer=Producer(), reason=""
+        ...     None, change, version=1, commit="c", at=moment, producer=Producer(), reason=""
         ... )
-        >>> entry.sequence, entry.previous, entry.newest
+        >>> entry.version, entry.previous, entry.newest
         (1, None, '20161101002256')
     """
-    return LedgerEntry(
+    return LogEntry(
         partition=change.partition,
-        sequence=sequence,
+        version=version,
         operation=change.operation,
         batch_id=change.batch_id,
         previous=head.batch_id if head else None,
@@ -254,8 +254,8 @@ def next_entry(
         producer=producer,
         reason=reason,
         commit=commit,
-        parent=head.sequence if head else 0,
-        origin=(change.origin or sequence) if change.batch_id else 0,
+        parent=head.version if head else 0,
+        origin=(change.origin or version) if change.batch_id else 0,
         previous_origin=head.origin if head else 0,
         newest=max(head.newest if head else "", change.batch_id or "", *change.discarded),
         attempts=_attempts(head, producer, table, change.partition),
@@ -269,7 +269,7 @@ def next_entry(
     )
 
 
-def _is_dropped(head: LedgerEntry | None, change: Change) -> bool:
+def _is_dropped(head: LogEntry | None, change: Change) -> bool:
     """Return whether a partition is dropped after a change; expiring its batches leaves it so."""
     if change.batch_id is not None or change.location:
         return False
@@ -280,7 +280,7 @@ def _is_dropped(head: LedgerEntry | None, change: Change) -> bool:
 
 
 def _attempts(
-    head: LedgerEntry | None, producer: Producer, table: str, partition: str
+    head: LogEntry | None, producer: Producer, table: str, partition: str
 ) -> Mapping[str, str]:
     known = dict(head.attempts) if head else {}
     attempt = producer.attempt
