@@ -65,6 +65,7 @@ from .core.errors import (
     SchemaMismatch as SchemaMismatch,
     SfxError as SfxError,
     StaleAttempt as StaleAttempt,
+    StreamUnavailable as StreamUnavailable,
     TableNotFound as TableNotFound,
     WarehouseUnavailable as WarehouseUnavailable,
 )

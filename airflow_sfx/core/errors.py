@@ -15,6 +15,7 @@
     ├── ForeignChange          another engine changed the metastore or the files
     ├── JobFailed              a job's process or container failed, or gave no batch
     ├── ModelRefused           a model artifact is damaged, hostile, or needs trust to load
+    ├── StreamUnavailable      the stream cannot be read
     └── WarehouseUnavailable   the object store or the metastore cannot be read or written
 
 Every error names the value, the rule and the remedy in its message, and carries its facts as
@@ -151,6 +152,10 @@ class ForeignChange(SfxError):
 
 class WarehouseUnavailable(SfxError):
     """The object store or the metastore is unavailable or misconfigured."""
+
+
+class StreamUnavailable(SfxError):
+    """The stream does not exist, or its service does not answer."""
 
 
 class JobFailed(SfxError):
