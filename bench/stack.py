@@ -39,7 +39,7 @@ DAY = "20161031"
 def on_stack(folder: Path, runs: int) -> Iterator[dict[str, object]]:
     """Yield each part's figures as soon as they are known."""
     with ExitStack() as opened:
-        stack = opened.enter_context(_running(folder / "stack"))
+        stack = opened.enter_context(running(folder / "stack"))
         glue = opened.enter_context(_glue())
         peers = {name: opened.enter_context(_peer(name, stack, glue)) for name in PEERS}
         hive = f"hive://127.0.0.1:{stack.metastore_port}?location=s3://warehouse/{uuid.uuid4().hex}"
@@ -236,7 +236,7 @@ def _hand_over(peers: Mapping[str, Ask], table: str, frame: pd.DataFrame, folder
 
 
 @contextmanager
-def _running(folder: Path) -> Iterator[Stack]:
+def running(folder: Path) -> Iterator[Stack]:
     stack = up(folder)
     os.environ.update(
         {name: value for name, value in stack.environment().items() if name.startswith("AWS_")}

@@ -44,8 +44,8 @@ from airflow_sfx.warehouse.log.metastore_sync import (
 )
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.run_index import run_index_entries
-from airflow_sfx.warehouse.log.table_log import LogState
 from airflow_sfx.warehouse.table.table import Table
+from airflow_sfx.warehouse.table.table_log import LogState
 
 _RETRY_SECONDS = 300.0
 _NAMES_FOLLOWED = 8

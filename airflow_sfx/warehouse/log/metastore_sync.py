@@ -23,9 +23,9 @@ from airflow_sfx.core.log_entry import Change, LogEntry
 from airflow_sfx.core.stored.log_entry import Mark
 from airflow_sfx.metastore.base import Move, PartitionInfo, TableInfo, is_at
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
-from airflow_sfx.warehouse.log.table_log import LogState
 from airflow_sfx.warehouse.table.renamed import table_at
 from airflow_sfx.warehouse.table.table import Table
+from airflow_sfx.warehouse.table.table_log import LogState
 
 
 def expected_location(table: Table, entry: LogEntry) -> str:

@@ -19,8 +19,8 @@ from airflow_sfx.core.stored.log_entry import EntryHeader, Mark
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.storage.base import ObjectInfo
 from airflow_sfx.storage.concurrency import map_concurrently
-from airflow_sfx.warehouse.log.table_log import LogState, TableLog
 from airflow_sfx.warehouse.table.table import Table
+from airflow_sfx.warehouse.table.table_log import LogState, TableLog
 
 _PREFETCH = 64
 _ROUNDED = timedelta(seconds=1)

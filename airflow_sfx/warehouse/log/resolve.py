@@ -14,8 +14,8 @@ from airflow_sfx.core.validation import zoned
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.warehouse.log.metastore_sync import behind, catch_up
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
-from airflow_sfx.warehouse.log.table_log import LogState
 from airflow_sfx.warehouse.table.table import Table
+from airflow_sfx.warehouse.table.table_log import LogState
 
 _log = logging.getLogger(__name__)
 

@@ -18,7 +18,6 @@ from airflow_sfx.frames.schema.partition_values import kinds_of_keys
 from airflow_sfx.metastore.base import Metastore, TableInfo
 from airflow_sfx.storage.base import ObjectStore
 from airflow_sfx.warehouse.log.partition_log import PartitionLog
-from airflow_sfx.warehouse.log.table_log import TableLog
 from airflow_sfx.warehouse.table.manifests import open_call
 from airflow_sfx.warehouse.table.names import gone_error, layout_root, newest_record
 from airflow_sfx.warehouse.table.table import (
@@ -28,6 +27,7 @@ from airflow_sfx.warehouse.table.table import (
     key_kind_parameters,
     lasting_parameters,
 )
+from airflow_sfx.warehouse.table.table_log import TableLog
 
 
 def restore_table(

@@ -1,1 +1,1 @@
-"""A table as opened, as a target of a store, and its tombstones."""
+"""A table as opened, its log as objects, and its tombstones."""

@@ -27,7 +27,7 @@ import airflow_sfx as sfx
 from airflow_sfx.core.stored.blocks import _digest
 from airflow_sfx.frames.schema.codec import schema_from_text
 from airflow_sfx.warehouse.connect import connect
-from airflow_sfx.warehouse.log import table_log
+from airflow_sfx.warehouse.table import table_log
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.warehouse.forging import forge_manifest
 
