@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from airflow_sfx.core.errors import (
@@ -20,12 +21,17 @@ from airflow_sfx.core.errors import (
 )
 from airflow_sfx.core.io.locations import normalized
 from airflow_sfx.core.log_entry import Change, LogEntry
-from airflow_sfx.core.stored.log_entry import Mark
+from airflow_sfx.core.stored.log_entry import EntryHeader, Mark
 from airflow_sfx.metastore.base import Move, PartitionInfo, TableInfo, is_at
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.table.renamed import table_at
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.table_log import LogState
+
+_MOST_FOR_OTHERS = 500
+"""The most partitions of a commit that others move at once, whose writer may be moving them."""
+_SURELY_MOVED = timedelta(minutes=10)
+"""For how long they leave a larger commit to its writer."""
 
 
 def expected_location(table: Table, entry: LogEntry) -> str:
@@ -188,13 +194,26 @@ def lagging(
         log: Its log.
         state: The state of the table.
         versions: The entries. Their changes move together, as engines must not see half of a
-            commit. Partitions that later entries changed are left out.
+            commit. Partitions that later entries changed are left out, and large commits whose
+            writers may still move them.
     """
+    versions = {one for one in versions if _is_for_others(log.header(one))}
     if not versions:
         return []
     since = state.since(min(versions) - 1)
     marks = {name: mark for name, mark in since.items() if mark.version in versions}
     return behind(table, log, _pointers(table, marks), marks)
+
+
+def _is_for_others(header: EntryHeader) -> bool:
+    """Return whether others move the pointers of a commit, though its writer may be at it.
+
+    Ten thousand of them take long, and two writers that move them at once take twice as long. What
+    is current is read from the log meanwhile.
+    """
+    if header.partitions <= _MOST_FOR_OTHERS:
+        return True
+    return datetime.now(UTC) - header.at > _SURELY_MOVED
 
 
 def unapplied(table: Table, log: PartitionLog, state: LogState) -> tuple[int, list[LogEntry]]:
@@ -217,8 +236,11 @@ def unapplied(table: Table, log: PartitionLog, state: LogState) -> tuple[int, li
     if not marks:
         return state.version, []
     late = _late(log, _pointers(table, marks), marks)
-    left = lagging(table, log, state, _versions(late.values()))
-    return min((entry.version - 1 for entry in left), default=state.version), left
+    versions = _versions(late.values())
+    left = lagging(table, log, state, versions)
+    by_writers = {one for one in versions if not _is_for_others(log.header(one))}
+    first = min(_versions(left) | by_writers, default=state.version + 1)
+    return first - 1, left
 
 
 def _pointers(table: Table, names: Collection[str]) -> dict[str, PartitionInfo]:

@@ -11,7 +11,7 @@ import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.core.errors import WarehouseUnavailable
-from airflow_sfx.warehouse.log import commit
+from airflow_sfx.warehouse.log import commit, metastore_sync
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.builders import put, put_both
 
@@ -41,6 +41,22 @@ def test_a_store_completes_the_change_of_several_partitions_that_it_comes_after(
     third = put(warehouse, 3)
     assert shown(warehouse) == {"a": third.batch_id, "b": both.batches["b"]}
     assert numbers(warehouse) == [3, 2]
+
+
+def test_a_large_change_is_left_to_its_writer_until_it_is_surely_dead(
+    warehouse, monkeypatch
+) -> None:
+    """A read or a store meanwhile does not wait for thousands of pointers to move."""
+    before = put_both(warehouse, 1)
+    monkeypatch.setattr(metastore_sync, "_MOST_FOR_OTHERS", 1)
+    both = put_both_and_die(warehouse, 2, monkeypatch)
+    assert numbers(warehouse) == [2, 2], "the log says what is current"
+    third = put(warehouse, 3)
+    assert shown(warehouse) == {"a": third.batch_id, "b": before.batches["b"]}
+    monkeypatch.setattr(metastore_sync, "_SURELY_MOVED", dt.timedelta(0))
+    fourth = put(warehouse, 4)
+    assert shown(warehouse) == {"a": fourth.batch_id, "b": both.batches["b"]}
+    assert numbers(warehouse) == [4, 2]
 
 
 def test_a_read_completes_a_change_that_a_later_one_of_a_dead_writer_has_covered(
