@@ -63,7 +63,7 @@ def test_a_commit_costs_the_same_requests_however_many_went_before(warehouse, co
     def store() -> object:
         return warehouse.store_dataframe(FRAME, "trips", "items", [DAY])
 
-    # One of the seven is the event for the night, written at the same time as the commit's record.
+    # One of the seven is the event for the night, written just before the log entry.
     assert requests_of(store, counted) == {"metastore": 7, "storage": 7}
     for _ in range(5):
         store()
@@ -104,7 +104,7 @@ def test_a_load_reads_the_manifest_while_it_looks_for_later_changes(
 def test_a_rollback_moves_no_data(warehouse, counted) -> None:
     done = requests_of(lambda: warehouse.rollback("trips", "items", [DAY]), counted)
     assert done["metastore"] == 7
-    # The event for the night is written beside the commit's record. Two manifests say which
+    # The event for the night is written before the log entry. Two manifests say which
     # columns the table gets and loses: those of the batches that end and become current.
     assert done["storage"] <= 10
 

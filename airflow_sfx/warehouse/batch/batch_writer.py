@@ -73,7 +73,7 @@ class BatchWriter:
 
     Args:
         table: The table.
-        log: Its logs.
+        log: Its log.
         content: The content that they have in common.
         reconcile: Records changes by other engines in the history before the partitions
             change, or None if the batches are such changes.

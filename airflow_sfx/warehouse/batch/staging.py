@@ -73,7 +73,7 @@ def staged_batches(
 
     Args:
         table: The table.
-        log: Its logs.
+        log: Its log.
         names: The partitions, or None for all.
         known: The tombstones in force, or None to read them.
         pins: All batches that were ever staged, or None to read them.
@@ -153,7 +153,7 @@ def ending(log: PartitionLog, name: str, batch_id: str, head: Head) -> LogEntry 
     """Return the last entry that published or discarded a staged batch, or None.
 
     Args:
-        log: The table's logs.
+        log: The table's log.
         name: The partition's name.
         batch_id: The batch.
         head: The partition's head. If the batch is newer than all others of the partition, nothing

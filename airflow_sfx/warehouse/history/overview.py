@@ -137,7 +137,7 @@ class TableOverview:
         )
 
     def partitions(self, names: Sequence[str]) -> list[PartitionOverview]:
-        """Return the states of some partitions, from the heads of their logs.
+        """Return the states of some partitions, from their heads.
 
         Args:
             names: The partitions' names.

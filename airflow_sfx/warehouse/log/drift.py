@@ -28,7 +28,7 @@ class DriftWatch:
 
     Args:
         table: The table.
-        log: Its logs.
+        log: Its log.
         reconcile: Records changes by other engines in the history, or None to ignore them.
     """
 

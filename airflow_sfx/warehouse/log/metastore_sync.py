@@ -113,7 +113,7 @@ def pointed_at(table: Table, batches: Collection[tuple[str, str]]) -> set[tuple[
 def suspects(table: Table, pointers: Mapping[str, PartitionInfo]) -> dict[str, PartitionInfo]:
     """Return pointers away from their batch: candidates for external changes.
 
-    The logs of all others, which may be ten thousand, need not be read.
+    The log entries of all others, which may be ten thousand, need not be read.
     """
     return {
         name: info

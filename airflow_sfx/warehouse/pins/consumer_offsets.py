@@ -1,8 +1,8 @@
 """Consumer offsets: which run of a consumer has claimed which change.
 
-A change is an entry of a partition's log. A run claims it with a conditional create, so that each
-change is claimed once. The same run may claim it again, so that its retries and cleared tasks read
-the same data.
+A change is what a log entry changes in one partition. A run claims it with a conditional create, so
+that each change is claimed once. The same run may claim it again, so that its retries and cleared
+tasks read the same data.
 """
 
 from __future__ import annotations

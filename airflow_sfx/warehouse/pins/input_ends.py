@@ -1,4 +1,4 @@
-"""How and when batches stopped being current, from the logs of their partitions."""
+"""How and when batches stopped being current, from the log."""
 
 from __future__ import annotations
 

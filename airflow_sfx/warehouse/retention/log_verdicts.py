@@ -21,7 +21,7 @@ Item = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a partition's log says about some batches.
+    """What the log says about some batches of a partition.
 
     Args:
         named: The batches that were current or discarded and have not expired since.
@@ -43,7 +43,7 @@ class Verdict:
 def verdicts(table: Table, log: PartitionLog, items: Collection[Item]) -> dict[str, Verdict]:
     """Return what the log says about batches, by partition name.
 
-    Each log is read back to the entries that expired its batches.
+    The history of each partition is read back to the entries that expired its batches.
 
     Args:
         table: The table.

@@ -1,6 +1,6 @@
 """Tombstones: records of retired batches, which are deleted later.
 
-A tombstone is written before its batches are retired in the logs. A process that refers to a
+A tombstone is written before its batches are retired in the log. A process that refers to a
 batch reads the tombstones *after* its reference is visible to others, and a process that deletes
 batches reads the references *after* its tombstone is visible. So one of the two always sees the
 other, and no batch with a granted reference is deleted. This is the order of Dekker's and
@@ -80,7 +80,7 @@ class Tombstone:
         replaced: By partition name and batch ID, the replacements of batches of which rows are
             erased.
         despite_pins: Whether the files are deleted even if a hold protects them.
-        retired: The batches that the logs retired, with replacements that lost to those of
+        retired: The batches that the log retired, with replacements that lost to those of
             another erasure, or None while that is not confirmed.
         done: Whether all of its batches are deleted.
     """
@@ -129,7 +129,7 @@ class Tombstones:
 
 
 def write(table: Table, tombstone: Tombstone) -> Tombstone:
-    """Write a tombstone, before its batches are retired in the logs."""
+    """Write a tombstone, before its batches are retired in the log."""
     text = {
         "batches": {name: list(ids) for name, ids in tombstone.batches.items()},
         "at": tombstone.at.isoformat(),
@@ -176,7 +176,7 @@ def first_to_replace(table: Table, tombstone: Tombstone) -> dict[str, dict[str, 
 
 
 def confirm(table: Table, tombstone: Tombstone, retired: Batches) -> Batches:
-    """Record the batches that the logs retired; return the first such record."""
+    """Record the batches that the log retired; return the first such record."""
     text = encode({"batches": {name: list(ids) for name, ids in retired.items()}})
     path = _path(table, tombstone.name, _RETIRED)
     table.store.put_if_absent(path, text.encode())
@@ -235,7 +235,7 @@ def refuse_retired(
         table: The table.
         batches: Partition names and batch IDs.
         seen: Tombstones that were read after the reference became visible, or None to read them.
-            They may be older if the batches' logs reject a change that comes too late.
+            They may be older if the log rejects a change that comes too late.
 
     Raises:
         BatchNotFound: One is retired, or deleted.

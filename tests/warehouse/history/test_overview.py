@@ -1,4 +1,4 @@
-"""The state of each partition, from one bulk read and the heads of the logs."""
+"""The state of each partition, from one bulk read and the heads of the partitions."""
 
 from __future__ import annotations
 

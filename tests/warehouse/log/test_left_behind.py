@@ -92,7 +92,7 @@ def test_a_read_of_several_partitions_is_of_one_moment_though_one_is_changed_twi
 
 @pytest.fixture
 def clock(monkeypatch):
-    """Set the clock of the records of commits."""
+    """Set the clock of the log."""
 
     def set_ahead(by: dt.timedelta) -> None:
         class Ahead(dt.datetime):
