@@ -48,6 +48,8 @@ from ._default import (
     staged as staged,
     stale as stale,
     store_dataframe as store_dataframe,
+    store_window as store_window,
+    stream_positions as stream_positions,
     tables as tables,
     verify as verify,
 )
@@ -62,6 +64,7 @@ from .core.errors import (
     JobFailed as JobFailed,
     ModelRefused as ModelRefused,
     PartitionNotFound as PartitionNotFound,
+    PositionConflict as PositionConflict,
     SchemaMismatch as SchemaMismatch,
     SfxError as SfxError,
     StaleAttempt as StaleAttempt,
@@ -72,6 +75,7 @@ from .core.errors import (
 from .core.log_entry import LogEntry as LogEntry
 from .core.manifest import Manifest as Manifest
 from .core.pin import BatchPin as BatchPin
+from .core.positions import Consumed as Consumed
 from .core.producer import Producer as Producer
 from .core.table import TableRef as TableRef
 from .jobs import job as job

@@ -10,7 +10,8 @@
     ├── SchemaMismatch         the frame does not fit the table (a TypeError)
     ├── CheckFailed            a check before publishing failed; the batch stays staged
     ├── CommitConflict         another writer committed first
-    │   └── StaleAttempt       a newer attempt of the same task instance committed first
+    │   ├── StaleAttempt       a newer attempt of the same task instance committed first
+    │   └── PositionConflict   the table has consumed other records of a stream
     ├── InconsistentBatch      stored objects are not what the manifest says
     ├── ForeignChange          another engine changed the metastore or the files
     ├── JobFailed              a job's process or container failed, or gave no batch
@@ -25,6 +26,7 @@ attributes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 
 class SfxError(Exception):
@@ -106,6 +108,31 @@ class CommitConflict(SfxError):
 
 class StaleAttempt(CommitConflict):
     """A newer attempt of the same task instance has already changed the partition."""
+
+
+class PositionConflict(CommitConflict):
+    """The table's positions in a stream are not those that a commit demanded.
+
+    Args:
+        rule: As for every error.
+        positions: The sequence number of the last record of each shard of the stream that the
+            table has now.
+        remedy: As for every error.
+        cli_rule: As for every error.
+        table: As for every error.
+    """
+
+    def __init__(
+        self,
+        rule: str,
+        *,
+        positions: Mapping[str, str] = MappingProxyType({}),
+        remedy: str = "",
+        cli_rule: str = "",
+        table: str | None = None,
+    ) -> None:
+        super().__init__(rule, remedy=remedy, cli_rule=cli_rule, table=table)
+        self.positions = positions
 
 
 class InconsistentBatch(SfxError):
@@ -207,6 +234,7 @@ ERRORS: Mapping[str, type[SfxError]] = {
         CheckFailed,
         CommitConflict,
         StaleAttempt,
+        PositionConflict,
         InconsistentBatch,
         ForeignChange,
         JobFailed,

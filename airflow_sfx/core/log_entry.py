@@ -37,6 +37,8 @@ class Operation(StrEnum):
     ERASE = "erase"
     DISCARD = "discard"
     DROP = "drop"
+    CONSUME = "consume"
+    COMPACT = "compact"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ from airflow_sfx.operators.container import ContainerBatchOperator
 if TYPE_CHECKING:
     from airflow.sdk.bases.decorator import TaskDecorator
 
-    from airflow_sfx.core.options import As
     from airflow_sfx.jobs.contract import Function
+    from airflow_sfx.warehouse.options import As
 
 _COMMAND = ("python", "-m", "airflow_sfx.jobs.call")
 

@@ -146,6 +146,31 @@ __arrow_c_stream__, or an iterator of these
     return FrameSource(stream=stream)
 
 
+def frame_in_memory(data: object) -> pa.Table:
+    """Convert a frame in memory to Arrow, with a column for labels of rows that are not counted.
+
+    Args:
+        data: A pandas or polars DataFrame, a pyarrow Table or RecordBatch.
+
+    Returns:
+        The frame, not yet checked.
+
+    Raises:
+        SchemaMismatch: It is a stream, or no frame.
+
+    Example:
+        >>> frame_in_memory(pa.table({"n": [1, 2]})).num_rows
+        2
+    """
+    table = _table_of(data, range_as_column=True)
+    if table is None:
+        raise SchemaMismatch(
+            f"a {type(data).__name__} is not a frame in memory: pass a pandas or polars DataFrame,"
+            " or a pyarrow Table"
+        )
+    return table
+
+
 def _table_of(  # noqa: PLR0911
     data: Any, *, in_stream: bool = False, range_as_column: bool = False
 ) -> pa.Table | None:

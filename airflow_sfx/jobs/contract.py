@@ -17,7 +17,6 @@ from typing import Any
 import msgspec
 
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.core.options import As, Keys
 from airflow_sfx.core.partition import partition_value
 from airflow_sfx.core.paths import path_step
 from airflow_sfx.core.pin import BatchPin
@@ -26,6 +25,7 @@ from airflow_sfx.core.schema import Evolve
 from airflow_sfx.core.serde import Record, compact, parse
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.warehouse.current_producer import ATTEMPT
+from airflow_sfx.warehouse.options import As, Keys
 
 VERSION = 1
 VARIABLE = "SFX_JOB"

@@ -26,7 +26,7 @@ from airflow_sfx.jobs.contract import VARIABLE, Job, read_job
 if TYPE_CHECKING:
     import pandas as pd
 
-    from airflow_sfx.core.options import As, LoadOptions
+    from airflow_sfx.warehouse.options import As, LoadOptions
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 _log = logging.getLogger(__name__)

@@ -21,12 +21,12 @@ from airflow_sfx.operators.base.operators import WriteOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_sfx.core.options import Keys
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.core.schema import Evolve
     from airflow_sfx.jobs.contract import Function, Job
     from airflow_sfx.jobs.runners.base import Runner, Status, Work
     from airflow_sfx.operators.base.notifications import Notify
+    from airflow_sfx.warehouse.options import Keys
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 _KEY = "sfx_job"

@@ -21,10 +21,10 @@ except ImportError as error:
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_sfx.core.options import Keys
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.core.schema import Evolve
     from airflow_sfx.operators.base.notifications import Notify
+    from airflow_sfx.warehouse.options import Keys
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 OUTPUT = "spark.sfx.output"

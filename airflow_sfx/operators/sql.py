@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from airflow.sdk import Context
 
-    from airflow_sfx.core.options import Keys
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.core.schema import Evolve
     from airflow_sfx.core.table import TableRef
     from airflow_sfx.operators.base.notifications import Notify
+    from airflow_sfx.warehouse.options import Keys
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 _POSTGRES = ("psycopg2", "psycopg")

@@ -19,10 +19,10 @@ from airflow_sfx.operators.base.operators import WriteOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_sfx.core.options import Check, Keys
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.core.schema import Evolve
     from airflow_sfx.operators.base.notifications import Notify
+    from airflow_sfx.warehouse.options import Check, Keys
 
 
 class StoreBatchOperator(WriteOperator, PythonOperator):

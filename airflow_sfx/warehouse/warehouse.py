@@ -14,10 +14,10 @@ from airflow_sfx.core.errors import ForeignChange, InvalidName, TableNotFound
 from airflow_sfx.core.io.uris import clean_uri
 from airflow_sfx.core.log_entry import LogEntry, Operation
 from airflow_sfx.core.manifest import Manifest
-from airflow_sfx.core.options import As, Check, Keys, LoadOptions
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.paths import PartitionStyle, require_commit_id
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.positions import Consumed
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Evolve
 from airflow_sfx.core.table import TableRef, identifier
@@ -37,6 +37,7 @@ from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.events import check_pin
 from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.log.run_index import Unit
+from airflow_sfx.warehouse.options import As, Check, Keys, LoadOptions
 from airflow_sfx.warehouse.results import Rows
 from airflow_sfx.warehouse.table.log_only import DATABASE, refuse_model
 from airflow_sfx.warehouse.table.names import dropped_record, dropped_tables
@@ -216,6 +217,120 @@ class Warehouse:
 
             return store_spark(target, df, options, author)
         return store_frame(target, df, options, author)
+
+    def store_window(
+        self,
+        df: object,
+        dest_db: str,
+        dest_table: str,
+        *,
+        consumed: Consumed,
+        partition_by: Sequence[str] = (),
+        late: object = None,
+        reason: str = "",
+        inputs: Iterable[BatchPin] = (),
+        checks: Iterable[Check] = (),
+        evolve: Evolve = "safe",
+        types: Mapping[str, str] | None = None,
+        producer: Producer | None = None,
+    ) -> BatchPin | None:
+        """Add the rows of records of a stream, together with the stream's positions.
+
+        The table's partition keys are those of ``partition_by`` and ``window``, which is the
+        batch ID: each call adds partitions of its own, and replaces none. The rows and the
+        positions are one commit, which demands that the table has consumed exactly the records
+        before these. So records are in the table once, however often they are delivered.
+
+        Args:
+            df: A pandas or polars DataFrame or a pyarrow Table. Without rows, the positions alone
+                are committed.
+            dest_db: The database.
+            dest_table: The table, created if it does not exist.
+            consumed: The records that the rows are made of.
+            partition_by: Columns of the frame that hold partition values of each row, such as
+                ``["day", "hour"]``. The last key ``window`` is added to them.
+            late: For each row whether its record was late, as a list, an array or a column. Late
+                rows are in a window of their own, ``late-`` and the batch ID.
+            reason: The reason, recorded in the history.
+            inputs: The pins that the frame was made from, recorded in the manifest, with those of
+                the aggregates that a portable function used.
+            checks: Checks that the frame must pass. If one fails, nothing is staged, and the
+                records are not consumed.
+            evolve: Allowed changes of the table's schema, as for `store_dataframe`.
+            types: Hive types by column, as for `store_dataframe`.
+            producer: Who writes, or None for the identity of the running task or process.
+
+        Returns:
+            The pin of the windows, or None if the frame has no rows.
+
+        Raises:
+            PositionConflict: The table has consumed other records of a shard than those before
+                these. Its ``positions`` say which; nothing was changed.
+            InvalidName: A name, a partition value or an argument breaks a rule; nothing was
+                written.
+            SchemaMismatch: The frame cannot be stored, or does not fit the table; nothing was
+                written.
+            CheckFailed: A check failed; nothing was changed.
+            CommitConflict: Other writers kept changing the table until retries ran out.
+            WarehouseUnavailable: The object store or the metastore failed. The positions say
+                whether the records are in the table.
+
+        Example:
+            >>> clicks = pd.DataFrame({"day": ["20161101"], "url": ["/hats"]})
+            >>> consumed = sfx.Consumed("kinesis:clicks", {"0": ("", "17")})
+            >>> pin = warehouse.store_window(
+            ...     clicks, "web", "clicks", consumed=consumed, partition_by=["day"]
+            ... )
+            >>> list(pin.batches) == [f"20161101/{pin.batch_id}"]
+            True
+        """
+        self.metastore.get_ready()  # connects in the background, during the imports below
+
+        from airflow_sfx.warehouse.read.aggregate import pins_of
+        from airflow_sfx.warehouse.write.store_plan import StoreOptions
+        from airflow_sfx.warehouse.write.window import store_window
+
+        if not isinstance(consumed, Consumed):
+            raise InvalidName(
+                f"consumed={consumed!r:.120} does not name records of a stream: pass an"
+                " sfx.Consumed"
+            )
+        target = self._target(TableRef(dest_db, dest_table))
+        named = listed(inputs, "inputs")
+        options = StoreOptions(
+            partition_by=listed(partition_by, "partition_by") or None,
+            inputs=(*named, *(one for one in pins_of(df) if one not in named)),
+            checks=listed(checks, "checks"),
+            evolve=evolve,
+            types={} if types is None else types,
+        )
+        author = self._author(producer, reason)
+        return store_window(target, df, consumed, late, options, author)
+
+    def stream_positions(self, db: str, table: str) -> dict[str, dict[str, str]]:
+        """Return how far streams have been consumed into a table.
+
+        Args:
+            db: The database.
+            table: The table, which need not exist.
+
+        Returns:
+            The sequence number of the last record that the table has, by stream and shard.
+
+        Raises:
+            WarehouseUnavailable: The object store failed.
+
+        Example:
+            >>> clicks = pd.DataFrame({"url": ["/hats"]})
+            >>> consumed = sfx.Consumed("kinesis:clicks", {"0": ("", "17")})
+            >>> pin = warehouse.store_window(clicks, "web", "clicks", consumed=consumed)
+            >>> warehouse.stream_positions("web", "clicks")
+            {'kinesis:clicks': {'0': '17'}}
+        """
+        from airflow_sfx.warehouse.write.window import stream_positions
+
+        found = stream_positions(self._target(TableRef(db, table)))
+        return {stream: dict(shards) for stream, shards in found.items()}
 
     def open_batch(
         self,

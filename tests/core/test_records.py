@@ -126,6 +126,12 @@ HEADER = EntryHeader(
     applied=3,
     undo="u",
 )
+WINDOW = replace(
+    HEADER,
+    partitions=1,
+    positions={"kinesis:clicks": {"0": "17", "1": "4"}, "spark:köln": {"batch": "0"}},
+    consumed={"kinesis:clicks": {"0": ("", "17")}},
+)
 DISCARDED = LogEntry(
     partition="a",
     version=4,
@@ -161,7 +167,7 @@ def written(uri: str) -> dict[str, bytes]:
     warehouse.store_dataframe(pd.DataFrame({"n": [1]}), "sales", "items", ["2016"])
     before = stored(uri)
     table = Table.find(TableRef("sales", "items"), warehouse.store, warehouse.metastore)
-    _record(table, [ENTRY, RETIRED], HEADER, (), "")
+    _record(table, [ENTRY, RETIRED], HEADER, (), HEADER.operation.value)
     note = tombstones.Tombstone(
         "20161101002257-1",
         {"2016/Köln": ("20161101002256",), "a": ()},
@@ -188,6 +194,7 @@ def records(uri: str) -> dict[str, str]:
     return {
         "manifest": manifests_to_bytes([MANIFEST, replace(MANIFEST, partition="b")]).decode(),
         "entry": entry_to_bytes(HEADER, [ENTRY, RETIRED, DISCARDED]).decode(),
+        "entry of a stream": entry_to_bytes(WINDOW, [ENTRY]).decode(),
         "checkpoint": checkpoint_to_bytes(3, HEADER.recent).decode(),
         "pin": PIN.to_json(),
         "hold": _to_text(hold),

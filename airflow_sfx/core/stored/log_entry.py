@@ -8,13 +8,14 @@ so that the entry and that checkpoint say which entry last changed any partition
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
 from airflow_sfx.core.batch_id import check_batch_id
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName
 from airflow_sfx.core.log_entry import LogEntry, Operation, check_entry
+from airflow_sfx.core.positions import Positions, Ranges, check_positions
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import Count, Number, Record, Time, check_time, decode, decoding
 from airflow_sfx.core.stored.blocks import Blocks, Fetch, to_blocks
@@ -53,6 +54,8 @@ class EntryHeader:
         applied: The metastore is known to have what this version and earlier ones made current.
         undo: The ID that the commits of one undo in several tables share, or empty.
         nonce: A text that no other entry has, so that a writer recognises its own.
+        positions: How far streams have been consumed into the table, as of this version.
+        consumed: The records of streams that this entry added.
     """
 
     version: Number
@@ -67,6 +70,8 @@ class EntryHeader:
     applied: Count = 0
     undo: str = ""
     nonce: str = ""
+    positions: Positions = field(default_factory=dict, hash=False)
+    consumed: Ranges = field(default_factory=dict, hash=False)
 
 
 class _Rest(Record, omit_defaults=True):
@@ -112,6 +117,8 @@ class _StoredHeader(Record):
     applied: Count
     attempts: tuple[dict[str, str], ...]
     undo: str = ""
+    positions: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
+    consumed: dict[str, dict[str, tuple[str, str]]] = msgspec.field(default_factory=dict)
 
 
 def entry_to_bytes(header: EntryHeader, entries: Sequence[LogEntry]) -> bytes:
@@ -141,8 +148,8 @@ def entry_to_bytes(header: EntryHeader, entries: Sequence[LogEntry]) -> bytes:
         "attempts": [dict(one) for one in attempts],
         "nonce": header.nonce,
     }
-    if header.undo:
-        members["undo"] = header.undo
+    optional = {"undo": header.undo, "positions": header.positions, "consumed": header.consumed}
+    members |= {name: value for name, value in optional.items() if value}
     return to_blocks(members, changes)
 
 
@@ -194,6 +201,7 @@ class StoredEntry:
             check_time(stored.at, "at")
             for mark in stored.recent:
                 _check_mark(mark, before=stored.version)
+            check_positions(stored.positions, stored.consumed)
             if not stored.base <= stored.version - 1 >= stored.applied:
                 raise InvalidName(f"'base' or 'applied' is not before {stored.version}")
         self.header = EntryHeader(
@@ -208,6 +216,8 @@ class StoredEntry:
             stored.recent,
             stored.applied,
             stored.undo,
+            positions=stored.positions,
+            consumed=stored.consumed,
         )
 
     @classmethod

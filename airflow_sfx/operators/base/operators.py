@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from airflow.sdk import BaseOperatorLink, Context
     from airflow.sdk.types import Logger
 
-    from airflow_sfx.core.options import Keys
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.core.producer import Producer
     from airflow_sfx.core.schema import Evolve
+    from airflow_sfx.warehouse.options import Keys
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 register()

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from airflow.sdk import Context
 
-    from airflow_sfx.core.options import Check, Keys
     from airflow_sfx.core.pin import BatchPin
     from airflow_sfx.core.schema import Evolve
     from airflow_sfx.models.model import Model
     from airflow_sfx.operators.base.notifications import Notify
+    from airflow_sfx.warehouse.options import Check, Keys
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 

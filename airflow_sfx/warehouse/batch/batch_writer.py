@@ -92,6 +92,7 @@ class BatchWriter:
         self.watch = DriftWatch(table, log, reconcile)
         self._content = content
         self._token = uuid.uuid4().hex
+        self._reserved = ""
         self._drafts: dict[str, _Draft] = {}
         self.heads: dict[str, Head] = {}
 
@@ -104,6 +105,20 @@ class BatchWriter:
         """The batch ID of each partition, by name."""
         return {name: draft.batch_id for name, draft in self._drafts.items()}
 
+    def reserve(self, newest: str) -> str:
+        """Claim the call's batch ID before its partitions are known, as it is in their names.
+
+        Such partitions are new: neither the log nor the metastore is read for them.
+
+        Args:
+            newest: An ID that other calls are known to have reached, or empty text.
+
+        Returns:
+            The ID.
+        """
+        self._reserved = self._take(newest)
+        return self._reserved
+
     def claim(self, names: Sequence[str]) -> None:
         """Give partitions the call's batch ID, or claim a greater one if they need it.
 
@@ -112,8 +127,11 @@ class BatchWriter:
         """
         for name in names:
             self._table.metastore.check(self._table.layout.partition(name))
-        self.heads.update(self.watch.begin(names))
-        mine = max(self.batches.values(), default="")
+        if self._reserved:
+            self.heads.update(dict.fromkeys(names, Head(None, self.log.state.version)))
+        else:
+            self.heads.update(self.watch.begin(names))
+        mine = max(self.batches.values(), default=self._reserved)
         newest = max((self.heads[name].newest for name in names), default="")
         batch_id = mine if mine > newest else self._take(newest)
         self._drafts.update({name: _Draft(batch_id) for name in names})

@@ -17,6 +17,7 @@ from typing import Protocol
 from airflow_sfx.core.errors import (
     CommitConflict,
     InvalidName,
+    PositionConflict,
     SfxError,
     TableNotFound,
 )
@@ -24,6 +25,7 @@ from airflow_sfx.core.io.retry import attempts
 from airflow_sfx.core.log_entry import Change, LogEntry, Operation, next_entry, time_after
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.paths import commit_id
+from airflow_sfx.core.positions import Consumed
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.stored.log_entry import EntryHeader
 from airflow_sfx.core.validation import storable_text
@@ -117,6 +119,7 @@ def commit(
     beside: Beside | None = None,
     veto: Veto | None = None,
     rewrites: bool = False,
+    consumed: Consumed | None = None,
 ) -> list[LogEntry]:
     """Commit changes of partitions, all of them or none.
 
@@ -134,11 +137,15 @@ def commit(
             that have none if the table was dropped.
         rewrites: Whether the new batches have the rows of current ones in another form, so that the
             night does not take them for a night's work.
+        consumed: The records of a stream that the commit adds, and the positions that it demands.
+            With it, a commit without changes has an entry, too, and no commit is an event of the
+            night: there may be one each second.
 
     Returns:
         The entries that took effect, in the order of the plan; none if the plan is empty.
 
     Raises:
+        PositionConflict: The table has other positions than the commit demands.
         CommitConflict: Other writers committed first for five minutes, or the plan rejects the
             heads.
         StaleAttempt: A newer attempt of the same task instance changed a partition.
@@ -154,13 +161,17 @@ def commit(
         before, heads = heads, log.refreshed(state, heads)
         if changes is None or _last(before) != _last(heads):
             changes = plan(heads)
-        if not changes:
-            if attempt == 1 and log.look().version != state.version:
-                continue
+        conflict = position_conflict(table, state, consumed) if consumed else None
+        nothing = not changes and consumed is None
+        if (conflict or nothing) and attempt == 1 and log.look().version != state.version:
+            continue
+        if conflict:
+            raise conflict
+        if nothing:
             return []
         refuse_dropped(table, changes, heads)
         applied, others = unapplied(table, log, state)
-        header = _header(state, changes, author, applied)
+        header = _header(state, changes, author, applied, consumed)
         entries = _entries(table, changes, heads, header)
         beside = beside or _undone_columns(table, changes)
         _prepare(table, entries, beside)
@@ -169,22 +180,48 @@ def commit(
             raise refusal
         pointed = [entry for entry in entries if needs_pointer(entry)]
         with _moving(table, pointed) as move:
-            _record(table, entries, header, changes, REWRITE if rewrites else "")
+            kind = None if consumed else REWRITE if rewrites else header.operation.value
+            _record(table, entries, header, changes, kind)
             if not log.create(header, entries):
                 continue
             mine = {entry.partition for entry in pointed}
             others = [entry for entry in others if entry.partition not in mine]
             now = _point(table, log, author, [*pointed, *others], None if others else move)
-        emit(Committed.of(table, entries, time.monotonic() - began, attempt - 1))
+        if entries:
+            emit(Committed.of(table, entries, time.monotonic() - began, attempt - 1))
         if beside is not None:
             beside.after(entries, *now)
         return entries
-    assert changes
+    name = changes[0].partition if changes else ""
     raise CommitConflict(
-        f"other writers changed {table.describe(changes[0].partition)} first, again and again for"
+        f"other writers changed {table.describe(name)} first, again and again for"
         f" {_RETRY_SECONDS:.0f} s: nothing was changed; try again later",
         table=str(table.ref),
-        partition=changes[0].partition,
+        partition=name,
+    )
+
+
+def position_conflict(table: Table, state: LogState, consumed: Consumed) -> PositionConflict | None:
+    """Return an error if a table has other positions in a stream than records demand, or None.
+
+    Args:
+        table: The table.
+        state: The state of the table.
+        consumed: The records, and the positions that they follow.
+    """
+    shards = consumed.conflicts(state.positions)
+    if not shards:
+        return None
+    have = state.positions.get(consumed.stream, {})
+    shard, (after, to) = shards[0], consumed.shards[shards[0]]
+    more = f" and {len(shards) - 1} more" if len(shards) > 1 else ""
+    now = f"up to {have[shard]}" if shard in have else "from its start on"
+    return PositionConflict(
+        f"{table.ref} has consumed the shard {shard!r}{more} of {consumed.stream} {now}, and these"
+        f" records are those {f'after {after}' if after else 'from the start'} up to {to}: nothing"
+        " was changed; leave out the records that the table has, and store the rest",
+        positions=dict(have),
+        table=str(table.ref),
     )
 
 
@@ -330,14 +367,18 @@ def publish_change(manifest: Manifest, operation: Operation = Operation.PUBLISH)
 
 
 def _header(
-    state: LogState, changes: Sequence[Change], author: Author, applied: int
+    state: LogState,
+    changes: Sequence[Change],
+    author: Author,
+    applied: int,
+    consumed: Consumed | None,
 ) -> EntryHeader:
     # The time is later than that of all preceding entries, whatever the clocks say, and so is the
     # commit's ID, by which audits are ordered.
     at, version = time_after(datetime.now(UTC), state.at), state.version + 1
     return EntryHeader(
         version=version,
-        operation=changes[0].operation,
+        operation=changes[0].operation if changes else Operation.CONSUME,
         at=at,
         producer=author.producer,
         reason=author.reason,
@@ -345,6 +386,8 @@ def _header(
         partitions=len(changes),
         applied=applied,
         undo=author.undo,
+        positions=consumed.advance(state.positions) if consumed else state.positions,
+        consumed=consumed.ranges if consumed else {},
     )
 
 
@@ -371,13 +414,12 @@ def _record(
     entries: Sequence[LogEntry],
     header: EntryHeader,
     changes: Sequence[Change],
-    kind: str,
+    kind: str | None,
 ) -> None:
-    """Write the entries of a commit in the indexes, in that of events as a kind."""
+    """Write the entries of a commit in the indexes, in that of events as a kind or not."""
     index = run_index_entries(table, header.commit, header.producer, header.undo)
-    rows = [entry.rows for entry in entries]
-    facts = EventFacts.of(entries, changes)
-    event = commit_event(
-        table, kind or header.operation.value, header.at, rows, header.commit, facts
-    )
-    put_all(table.store, [event, *index])
+    if kind is not None:
+        rows = [entry.rows for entry in entries]
+        facts = EventFacts.of(entries, changes)
+        index.append(commit_event(table, kind, header.at, rows, header.commit, facts))
+    put_all(table.store, index)

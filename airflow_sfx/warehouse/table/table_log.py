@@ -16,6 +16,7 @@ from functools import partial
 from airflow_sfx.core.errors import InconsistentBatch, WarehouseUnavailable, sentence
 from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.paths import LOG_PART, TableLayout
+from airflow_sfx.core.positions import Positions
 from airflow_sfx.core.stored.log_entry import (
     Checkpoint,
     EntryHeader,
@@ -183,6 +184,11 @@ class LogState:
     def applied(self) -> int:
         """The version up to which the metastore is known to have all changes."""
         return self.entry.header.applied if self.entry else 0
+
+    @property
+    def positions(self) -> Positions:
+        """How far streams have been consumed into the table."""
+        return self.entry.header.positions if self.entry else {}
 
     def marks(self, names: Collection[str] | None = None) -> dict[str, Mark]:
         """Return which entry last changed partitions, and what is current in them.

@@ -82,7 +82,7 @@ def nothing_stored(table: Table, results: Sequence[CheckResult] = ()) -> BatchPi
     failed = [result for result in results if not result.passed]
     if failed:
         raise CheckFailed(
-            f"{table.ref} was not changed: {_summary(failed)}. The frame has no rows, so there is"
+            f"{table.ref} was not changed: {summary(failed)}. The frame has no rows, so there is"
             " no batch to inspect",
             table=str(table.ref),
         )
@@ -141,7 +141,7 @@ def conclude(
         return before
     manifests = batches.seal(staged=not publishes, checks=results)
     sealed = pin = table.pin(batches.batches)
-    _record_inputs(table, options.inputs, sealed, author)  # else lost if this dies after its commit
+    record_inputs(table, options.inputs, sealed, author)  # else lost if this dies after its commit
     if not publishes:
         target.create(table)
         record_staged(table, pin)
@@ -149,7 +149,7 @@ def conclude(
         give_columns = partial(target.ensure, table, columns, options.evolve)
         pin = _publish(table, batches, manifests, author, GivenColumns(manifests, give_columns))
     if pin != sealed:
-        _record_inputs(table, options.inputs, pin, author)
+        record_inputs(table, options.inputs, pin, author)
     if failed:
         raise check_failed(pin, failed)
     log_casts(table, manifests[0].fit, columns)
@@ -171,7 +171,7 @@ def log_casts(table: Table, fit: TableFit, columns: Sequence[Column]) -> None:
     )
 
 
-def _record_inputs(
+def record_inputs(
     table: Table, inputs: tuple[BatchPin, ...], pin: BatchPin, author: Author
 ) -> None:
     """Index the batches by their inputs, for `Warehouse.readers`.
@@ -220,7 +220,8 @@ def failures(
     return found
 
 
-def _summary(failed: Sequence[CheckResult]) -> str:
+def summary(failed: Sequence[CheckResult]) -> str:
+    """Return what failed checks found, for messages."""
     return "; ".join(f"{result.name}: {result.detail or 'failed'}" for result in failed)
 
 
@@ -231,7 +232,7 @@ def check_failed(pin: BatchPin, failed: Sequence[CheckResult]) -> CheckFailed:
     if len(pin.entries) > 1:
         where = f" partitions {name} and {len(pin.entries) - 1} more"
     return CheckFailed(
-        f"{pin.ref}{where} was not published: {_summary(failed)}. The batch {batch_id} is staged:"
+        f"{pin.ref}{where} was not published: {summary(failed)}. The batch {batch_id} is staged:"
         f" inspect it with load_dataframe({pin.database!r}, {pin.table!r}, partitions=…,"
         f" batch_id={batch_id!r}), or publish it anyway with publish(pin)",
         table=str(pin.ref),

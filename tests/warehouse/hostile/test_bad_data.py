@@ -157,6 +157,13 @@ def calls(
             "dest_table": "items",
             "partitions": [DAY],
         },
+        "store_window": {
+            "df": FRAME,
+            "dest_db": "sales",
+            "dest_table": "windows",
+            "consumed": sfx.Consumed("kinesis:clicks", {"0": ("", "1")}),
+        },
+        "stream_positions": table,
         "tables": {},
         "take": {"pin": first, "consumer": "report", "run": "monday"},
         "verify": {"pin": first},
@@ -168,6 +175,7 @@ def calls(
         },
         "BatchPin.of": {"ref": first.ref, "location": "/c", "batches": {"p": "20160101000000"}},
         "BatchPin.from_json": {"text": first.to_json()},
+        "Consumed": {"stream": "kinesis:clicks", "shards": {"0": ("", "1")}},
         "TableRef": {"database": "a", "table": "b"},
         "TableRef.parse": {"text": "a.b"},
     }
