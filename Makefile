@@ -47,7 +47,15 @@ $(VENV)/.tools-installed: | $(BIN)/python
 		|| $(ROOT) apt-get install --yes --no-install-recommends $(R_PACKAGES)
 	@touch $@
 
-test: $(VENV)/.dev-installed $(VENV)/.tools-installed  ## Run all tests
+# Servers of Kinesis for tests
+$(VENV)/.streams-installed: tests/streams/servers/package.json | $(BIN)/python
+	command -v npm >/dev/null || $(ROOT) apt-get install --yes --no-install-recommends nodejs npm
+	mkdir -p $(VENV)/streams
+	cp $< $(VENV)/streams/
+	npm install --prefix $(VENV)/streams --silent --no-audit --no-fund --no-package-lock
+	@touch $@
+
+test: $(VENV)/.dev-installed $(VENV)/.tools-installed $(VENV)/.streams-installed  ## Run all tests
 	$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
 lint: $(VENV)/.dev-installed  ## Check style, types, the direction of imports and words

@@ -65,6 +65,7 @@ from .core.errors import (
     ModelRefused as ModelRefused,
     PartitionNotFound as PartitionNotFound,
     PositionConflict as PositionConflict,
+    RecordsExpired as RecordsExpired,
     SchemaMismatch as SchemaMismatch,
     SfxError as SfxError,
     StaleAttempt as StaleAttempt,

@@ -16,6 +16,7 @@
     ├── ForeignChange          another engine changed the metastore or the files
     ├── JobFailed              a job's process or container failed, or gave no batch
     ├── ModelRefused           a model artifact is damaged, hostile, or needs trust to load
+    ├── RecordsExpired         the stream has dropped records that the table may lack
     ├── StreamUnavailable      the stream cannot be read
     └── WarehouseUnavailable   the object store or the metastore cannot be read or written
 
@@ -185,6 +186,36 @@ class StreamUnavailable(SfxError):
     """The stream does not exist, or its service does not answer."""
 
 
+class RecordsExpired(SfxError):
+    """The stream no longer has records that a table may lack.
+
+    Args:
+        rule: As for every error.
+        stream: The stream, such as ``kinesis:clicks``.
+        shard: Its shard.
+        after: The sequence number after which records may be missing.
+        remedy: As for every error.
+        cli_remedy: As for every error.
+        table: As for every error.
+    """
+
+    def __init__(
+        self,
+        rule: str,
+        *,
+        stream: str = "",
+        shard: str = "",
+        after: str = "",
+        remedy: str = "",
+        cli_remedy: str = "",
+        table: str | None = None,
+    ) -> None:
+        super().__init__(rule, remedy=remedy, cli_remedy=cli_remedy, table=table)
+        self.stream = stream
+        self.shard = shard
+        self.after = after
+
+
 class JobFailed(SfxError):
     """The process or container of a job failed, or ended without a batch.
 
@@ -239,6 +270,7 @@ ERRORS: Mapping[str, type[SfxError]] = {
         ForeignChange,
         JobFailed,
         ModelRefused,
+        RecordsExpired,
         WarehouseUnavailable,
     )
 }

@@ -47,7 +47,7 @@ from airflow_sfx.metastore.unsupported_partitions import (
     unsupported,
 )
 from airflow_sfx.storage.aws_config import create_client
-from airflow_sfx.storage.aws_session import session_of
+from airflow_sfx.storage.aws_session import is_transient, session_of
 from airflow_sfx.storage.factory import open_store
 from airflow_sfx.storage.s3_access import S3Access
 
@@ -55,8 +55,8 @@ READ_CHUNK = 1000
 WRITE_CHUNK = 100
 DROP_CHUNK = 25
 """The number of partitions that Glue accepts in one call."""
-_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
-"""HTTP statuses after which a call is retried: the first, and from the second on."""
+_RETRIED = ("ThrottlingException", "OperationTimeoutException")
+"""Errors after which a call is retried."""
 _TRANSIENT = {
     "ConcurrentModificationException",
     "InternalServiceException",
@@ -342,26 +342,11 @@ class GlueMetastore(Metastore):
             try:
                 return getattr(self._client(limits), operation)(**arguments, **self._catalog)
             except (BotoCoreError, ClientError) as error:
-                if not _is_transient(error):
+                if not is_transient(error, _RETRIED):
                     raise _translated(operation, error) from safe_cause(error)
                 failure = error
         assert failure is not None
         raise _translated(operation, failure) from safe_cause(failure)
-
-
-def _is_transient(error: Exception) -> bool:
-    """Whether a call failed because of the connection or an overloaded server."""
-    from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, SSLError
-
-    if isinstance(error, ClientError):
-        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        code = error.response.get("Error", {}).get("Code")
-        return (
-            status == _TOO_MANY_REQUESTS
-            or status >= _SERVER_ERROR
-            or code in ("ThrottlingException", "OperationTimeoutException")
-        )
-    return isinstance(error, HTTPClientError | ConnectionError) and not isinstance(error, SSLError)
 
 
 class _Absent(Exception):

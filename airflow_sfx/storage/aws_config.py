@@ -175,7 +175,7 @@ def create_client(
     """Create a boto3 client, with errors that repeat no address.
 
     Args:
-        service: ``s3`` or ``glue``.
+        service: ``s3``, ``glue`` or ``kinesis``.
         session: The boto3 session.
         access: The settings, of which the verification of certificates is used.
         config: The botocore configuration.

@@ -1,12 +1,19 @@
-"""Sessions of boto3, which read what describes the services of AWS once."""
+"""Sessions and errors of boto3.
+
+Sessions read what describes the services of AWS once.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from typing import Any
 
 from airflow_sfx.core.errors import WarehouseUnavailable
 from airflow_sfx.storage.s3_access import S3Access
+
+_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
+"""HTTP statuses after which a call is retried: the first, and from the second on."""
 
 
 def session_of(access: S3Access) -> Any:
@@ -56,3 +63,19 @@ def unusable(error: Exception) -> WarehouseUnavailable:
         f"the AWS configuration cannot be used: {error}. Check the environment, the profile and the"
         " Airflow connection"
     )
+
+
+def is_transient(error: Exception, codes: Collection[str]) -> bool:
+    """Return whether a call failed because of the connection or an overloaded server.
+
+    Args:
+        error: The error of boto3.
+        codes: The errors by which the service rejects calls for now.
+    """
+    from botocore.exceptions import ClientError, ConnectionError, HTTPClientError, SSLError
+
+    if isinstance(error, ClientError):
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code = error.response.get("Error", {}).get("Code")
+        return status == _TOO_MANY_REQUESTS or status >= _SERVER_ERROR or code in codes
+    return isinstance(error, HTTPClientError | ConnectionError) and not isinstance(error, SSLError)

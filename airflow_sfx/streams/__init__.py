@@ -1,4 +1,4 @@
 """Streams into tables: each record once, even if it comes again.
 
-Modules: ``source`` is what a stream is to the rest; each stream service implements it.
+Modules: ``source`` is what a stream is to the rest; ``kinesis`` and ``kafka`` implement it.
 """

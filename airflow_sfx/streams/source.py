@@ -6,16 +6,25 @@ stream is no matter of the source: the table's log knows it, and the caller pass
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, get_args
+
+from airflow_sfx.core.errors import InvalidName, RecordsExpired
 
 Start = Literal["trim_horizon", "latest"] | datetime
 """Where a table starts in a shard that it has no position of: at the oldest record that the stream
 has, after the newest, or at the first that arrived at a time or later (with a zone)."""
+
+
+OnExpired = Literal["fail", "continue"]
+"""What reading does where the stream has dropped records that the table may lack."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +98,8 @@ class ShardReader(ABC):
         Raises:
             StreamUnavailable: The service does not answer, for longer than is usual. The caller may
                 open another reader after the last record that it got.
+            RecordsExpired: The stream has dropped records after the one that the reader was opened
+                after, or may have, and the source is not to continue without them.
         """
 
     def close(self) -> None:  # noqa: B027  some hold nothing
@@ -140,3 +151,67 @@ class Source(ABC):
     ) -> None:
         """Close it."""
         self.close()
+
+
+def check_start(start: Start) -> Start:
+    """Return where to start in a shard.
+
+    Args:
+        start: What was passed.
+
+    Raises:
+        InvalidName: It is not one of the words, or a time without a zone.
+    """
+    if isinstance(start, datetime) and start.tzinfo is not None:
+        return start
+    if start in ("trim_horizon", "latest"):
+        return start
+    raise InvalidName(
+        f"start={start!s:.80} is not a place in a stream: pass 'trim_horizon', 'latest' or a"
+        " datetime with a zone"
+    )
+
+
+def check_on_expired(on_expired: OnExpired) -> OnExpired:
+    """Return what to do where records have expired.
+
+    Args:
+        on_expired: What was passed.
+
+    Raises:
+        InvalidName: It is not one of the words.
+    """
+    if on_expired not in get_args(OnExpired):
+        raise InvalidName(f"on_expired={on_expired!r:.80} is not 'fail' or 'continue'")
+    return on_expired
+
+
+def expired(stream: str, shard: str, after: str, why: str, on_expired: OnExpired) -> None:
+    """Raise, or log, that a stream no longer has records that a table may lack.
+
+    Args:
+        stream: The stream.
+        shard: Its shard.
+        after: The last record that was read, or the table's position.
+        why: How the source found out.
+        on_expired: Whether to continue.
+
+    Raises:
+        RecordsExpired: The source is not to continue.
+    """
+    rule = (
+        f"records of the shard {shard} of {stream} may be lost after {after or 'its start'}: {why}"
+    )
+    if on_expired == "continue":
+        _log.warning("%s; continuing with the oldest record that the stream has", rule)
+        return
+    raise RecordsExpired(
+        rule,
+        stream=stream,
+        shard=shard,
+        after=after,
+        remedy="store the missing records from another copy, then pass on_expired='continue' to"
+        " continue with the oldest record that the stream has",
+        cli_remedy="store the missing records from another copy, then pass --on-expired continue to"
+        " continue with the oldest record that the stream has",
+    )

@@ -1,0 +1,1 @@
+"""Servers of streams that run here, and streams on them."""
