@@ -48,6 +48,8 @@ _MOST = 10_000
 """The number of records that Kinesis returns at most."""
 _IDLE_SECONDS = 0.5
 """The pause before a shard that had no records is read again."""
+_EMPTY_SECONDS = 0.7
+"""For how long answers are skipped that are empty although records follow."""
 _MOST_CONNECTIONS = 50
 _THROTTLED = (
     "KMSThrottlingException",
@@ -158,14 +160,27 @@ class _KinesisReader(ShardReader):
         self._stream, self._calls, self._place = stream, calls, place
         self._on_expired, self._pause = on_expired, pause
         self._due = time.monotonic()
-        self._unproven = place.after
-        """The record that the first answer begins with if the stream still has it."""
-        self._iterator: str | None = self._first_iterator()
+        self._since: datetime | None = None
+        self._unproven = ""
+        """The record that the next answer begins with if the stream still has it."""
+        self._iterator: str | None = self._new_iterator()
 
     def read(self, limit: int) -> Chunk:
         """Return the next records; see `ShardReader.read`."""
-        time.sleep(max(0.0, self._due - time.monotonic()))
-        answer = self._answer(min(limit, _MOST))
+        give_up = time.monotonic() + _EMPTY_SECONDS
+        while True:
+            time.sleep(max(0.0, self._due - time.monotonic()))
+            proved = bool(self._unproven)
+            chunk = self._read(min(limit, _MOST))
+            proved = proved and not self._unproven
+            # Answers may be empty before records, or have only the one that proves the position.
+            if chunk.records or chunk.ended or not (proved or chunk.behind):
+                return chunk
+            if not proved and time.monotonic() > give_up:
+                return chunk
+
+    def _read(self, limit: int) -> Chunk:
+        answer = self._answer(limit)
         records = [_record_of(self._place.shard, one) for one in answer["Records"]]
         self._iterator = answer.get("NextShardIterator")
         millis = answer.get("MillisBehindLatest")
@@ -175,32 +190,37 @@ class _KinesisReader(ShardReader):
             records = self._proven(records)
         if records:
             self._place = replace(self._place, after=records[-1].sequence)
-        idle = not records and not behind
+        idle = not answer["Records"] and not behind
         self._due = time.monotonic() + max(self._pause, _IDLE_SECONDS if idle else 0.0)
-        return Chunk(records, behind, ended)
+        return Chunk([one for one in records if self._is_wanted(one)], behind, ended)
+
+    def _is_wanted(self, record: StreamRecord) -> bool:
+        """Return whether a record is not before a time that was in the future of Kinesis."""
+        return self._since is None or record.arrived >= self._since
 
     def _answer(self, limit: int) -> Mapping[str, Any]:
         while True:
-            if self._iterator is None:
-                self._iterator, _ = self._calls.iterator(self._place.arguments(renewed=True))
             try:
                 return self._calls("get_records", ShardIterator=self._iterator, Limit=limit)
             except _Expired:
-                # A new one begins after the last record, whose expiry is no longer proven.
-                self._iterator = self._first_iterator() if self._unproven else None
+                self._iterator = self._new_iterator()
 
-    def _first_iterator(self) -> str:
+    def _new_iterator(self) -> str:
+        """Return an iterator at the record after which to read, which proves that none expired."""
+        self._unproven = self._place.after
         try:
-            return self._opened_iterator()
+            iterator, at = self._calls.iterator(self._place.arguments())
         except _Invalid:
-            self._expired("the stream does not know that record, as if it was created again")
+            if self._unproven:
+                self._expired("the stream does not know that record, as if it was created again")
+                self._place = replace(self._place, after="", start="trim_horizon")
+            else:  # a time that Kinesis has not reached
+                start = self._place.start
+                self._since = start if isinstance(start, datetime) else None
+                self._place = replace(self._place, start="latest")
             self._unproven = ""
-            self._place = replace(self._place, after="", start="trim_horizon")
-            return self._opened_iterator()
-
-    def _opened_iterator(self) -> str:
-        iterator, at = self._calls.iterator(self._place.arguments(renewed=False))
-        self._place = replace(self._place, opened=at)
+            iterator, at = self._calls.iterator(replace(self._place, opened=None).arguments())
+        self._place = replace(self._place, opened=self._place.opened or at)
         return iterator
 
     def _proven(self, records: list[StreamRecord]) -> list[StreamRecord]:
@@ -233,20 +253,20 @@ class _Place:
     start: Start
     opened: datetime | None = None
 
-    def arguments(self, *, renewed: bool) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
         """Return the arguments of a request for an iterator.
 
-        The first one after a record begins with it, which shows whether the stream still has it.
-        One from the newest record on is renewed from the time of opening on.
+        One after a record begins with it. One from the newest record on is renewed from the time of
+        opening on.
         """
-        shard = {"ShardId": self.shard}
         if self.after:
-            kind = "AFTER_SEQUENCE_NUMBER" if renewed else "AT_SEQUENCE_NUMBER"
-            return {**shard, "ShardIteratorType": kind, "StartingSequenceNumber": self.after}
-        since = self.opened if self.start == "latest" and renewed else self.start
+            place = {"StartingSequenceNumber": self.after}
+            return {"ShardId": self.shard, "ShardIteratorType": "AT_SEQUENCE_NUMBER", **place}
+        since = self.opened if self.start == "latest" else self.start
         if isinstance(since, datetime):
-            return {**shard, "ShardIteratorType": "AT_TIMESTAMP", "Timestamp": since}
-        return {**shard, "ShardIteratorType": str(since).upper()}
+            at = {"Timestamp": since}
+            return {"ShardId": self.shard, "ShardIteratorType": "AT_TIMESTAMP", **at}
+        return {"ShardId": self.shard, "ShardIteratorType": str(self.start).upper()}
 
 
 class _Calls:
@@ -319,7 +339,7 @@ class _Calls:
             why = f"{code}: {error.response['Error'].get('Message', '').partition(chr(10))[0]}"
         if code in (_OLD_ITERATOR, _OLD_TOKEN):
             return _Expired()
-        if code == _INVALID and "StartingSequenceNumber" in arguments:
+        if code == _INVALID and {"StartingSequenceNumber", "Timestamp"} & arguments.keys():
             return _Invalid()
         if code == _MISSING:
             return StreamUnavailable(
@@ -338,7 +358,7 @@ class _Expired(Exception):
 
 
 class _Invalid(Exception):
-    """The stream has no such sequence number."""
+    """The stream has no such sequence number, or its clock has not reached a time."""
 
 
 def _session(profile: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -107,6 +107,30 @@ def test_a_stream_that_stays_throttled_is_unavailable_and_can_be_read_later(serv
             reader.read(10)
         proxy.odds = {}
         assert sent(until(reader, 3)) == [b"0", b"1", b"2"]
+
+
+def test_a_time_that_the_clock_of_kinesis_has_not_reached_is_waited_for(kinesalite) -> None:
+    stream = KinesisStream(kinesalite.url, 1)
+    start = datetime.now(UTC)
+    with stream.source() as source, kinesalite.ahead(-60):
+        (shard,) = source.shards()
+        reader = source.reader(shard.id, "", start)
+        stream.put([("a", b"before")])
+        assert list(reader.read(10).records) == []
+        with kinesalite.ahead(10):
+            stream.put([("a", b"after")])
+            assert sent(until(reader, 1)) == [b"after"]
+
+
+def test_one_read_after_the_last_record_of_a_closed_shard_ends_it(server) -> None:
+    stream = KinesisStream(server.url, 1)
+    stream.put(numbered(3))
+    (shard,) = stream.open_shards()
+    stream.split(shard)
+    with stream.source() as source:
+        last = read(source, shard)[-1].sequence
+        chunk = source.reader(shard, last, "trim_horizon").read(1)
+    assert (list(chunk.records), chunk.ended) == ([], True)
 
 
 def test_an_error_that_repeats_nothing_is_not_tried_again(server) -> None:
