@@ -178,8 +178,15 @@ class PortableCalls:
 
     def of_read(self, rows: list[list[Any]]) -> list[dict[str, Any]]:
         """Run the function on rows that `read` has returned, as `of_rows` does."""
+        return self._parts.results.rows(self.frame_of_read(rows))
+
+    def frame_of_read(self, rows: Sequence[list[Any]]) -> pd.DataFrame:
+        """Run the function on rows that `read` has returned, and return a frame, as of a batch."""
         given = self._parts.given.of_rows(rows)
-        return self._parts.results.rows(self._parts.results.frame(self._called(given)[0], given))
+        result, read = self._called(given)
+        found = self._parts.results.frame(result, given)
+        with_pins(found, read)
+        return found
 
     def as_rows(self, rows: Any) -> list[dict[str, Any]]:
         """Return a frame's rows, or records, as the function gets them.

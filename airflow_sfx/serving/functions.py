@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import math
-import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from airflow_sfx.core.errors import InvalidName, ModelRefused, SchemaMismatch
+from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.models.schema.signature import Signature
 from airflow_sfx.portability.function import Portable
+from airflow_sfx.portability.named import function_named, require_json
 from airflow_sfx.serving.served import About, ServedFunction
 from airflow_sfx.serving.sources import Source
 from airflow_sfx.warehouse.read.aggregate import Aggregate, Reading, fixed
@@ -136,14 +134,8 @@ class FunctionSource(Source):
     """
 
     def __init__(self, text: str) -> None:
-        self.name, self._function = text, _imported(text)
-        columns = (*self._function.inputs, *self._function.outputs)
-        binary = [one.name for one in columns if one.feature.kind == "binary"]
-        if binary:
-            raise InvalidName(
-                f"{text} has a column {binary[0]!r} of binary, which JSON has not: declare it as"
-                " string, such as base64"
-            )
+        self.name, self._function = text, function_named(text)
+        require_json(self._function, outputs=True)
         self.moves = bool(self._function.aggregates)
 
     def newest(self) -> str:
@@ -165,31 +157,6 @@ class FunctionSource(Source):
 def _version(pins: Sequence[BatchPin]) -> str:
     text = "\n".join(one.to_json() for one in pins)
     return hashlib.sha256(text.encode()).hexdigest()[:12] if pins else _FIXED
-
-
-def _imported(text: str) -> Portable:
-    """Return the function that a text names, of a module that Python finds from here."""
-    module, _, name = text.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InvalidName(
-            f"{text!r:.80} cannot be imported ({error}): pass MODULE:FUNCTION, from the folder of"
-            " the module"
-        ) from error
-    except Exception as error:
-        raise ModelRefused(
-            f"the module {module} fails when it is imported ({type(error).__name__}: {error})"
-        ) from error
-    if not isinstance(found, Portable):
-        raise InvalidName(
-            f"{text} is not a portable function: declare it with @sfx.portable, so that its rows"
-            " have columns"
-        )
-    return found
 
 
 def _json(value: Any) -> Any:

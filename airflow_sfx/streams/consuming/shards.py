@@ -1,0 +1,67 @@
+"""The order of shards: a shard is read after those that it continues."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from airflow_sfx.streams.source import Shard, Source, Start
+
+
+class ShardOrder:
+    """Knows which shards are finished: closed, and in the table to their end.
+
+    Args:
+        source: The stream.
+        start: Where shards without a position begin.
+    """
+
+    def __init__(self, source: Source, start: Start) -> None:
+        self._source, self._start = source, start
+        self.finished: set[str] = set()
+
+    def ready(
+        self,
+        shards: Sequence[Shard],
+        mine: Collection[str],
+        reading: Collection[str],
+        positions: Mapping[str, str],
+    ) -> tuple[set[str], bool]:
+        """Return the shards that can be read now, and whether others wait for their parents.
+
+        Args:
+            shards: All shards that the stream lists. A parent that it lists no more is finished.
+            mine: The shards of this consumer.
+            reading: Those that it reads already.
+            positions: The positions of the table, read now.
+        """
+        listed = {one.id for one in shards}
+        found: set[str] = set()
+        waits = False
+        for one in shards:
+            if one.id not in mine or one.id in self.finished:
+                continue
+            parents = [parent for parent in one.parents if parent in listed]
+            if one.id in reading or all(
+                self._is_finished(parent, reading, positions) for parent in parents
+            ):
+                found.add(one.id)
+            else:
+                waits = True
+        return found, waits
+
+    def _is_finished(
+        self, shard: str, reading: Collection[str], positions: Mapping[str, str]
+    ) -> bool:
+        """Return whether nothing of a shard follows the table's position."""
+        if shard in self.finished:
+            return True
+        if shard in reading:
+            return False
+        reader = self._source.reader(shard, positions.get(shard, ""), self._start)
+        try:
+            chunk = reader.read(1)
+        finally:
+            reader.close()
+        if chunk.ended and not chunk.records:
+            self.finished.add(shard)
+        return shard in self.finished
