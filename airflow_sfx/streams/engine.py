@@ -24,6 +24,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.positions import Consumed
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.core.validation import listed
+from airflow_sfx.frames.types.hive import hive_type
 from airflow_sfx.portability.function import Portable
 from airflow_sfx.portability.named import require_json
 from airflow_sfx.streams.applying.dead_letters import DeadLetters
@@ -151,7 +152,7 @@ class Engine:
         self._runner = Runner(function, rules.max_attempts, rules.max_record_bytes)
         self._dead = DeadLetters(warehouse, table, stream)
         self._types = {
-            one.name: one.feature.type for one in function.outputs if one.feature.kind in _TYPED
+            one.name: hive_type(one.arrow) for one in function.outputs if one.feature.kind in _TYPED
         }
         self._known: dict[str, str] | None = None
 

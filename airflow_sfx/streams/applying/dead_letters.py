@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.positions import Consumed
 from airflow_sfx.core.table import TableRef
@@ -115,7 +115,7 @@ def _frame(stream: str, failures: Sequence[Failure]) -> pa.Table:
 
     records = [one.record for one in failures]
     now, time = datetime.now(UTC), pa.timestamp("us", "UTC")
-    columns = {
+    columns: dict[str, pa.Array[Any]] = {
         "stream": pa.array([stream] * len(records), pa.string()),
         "shard": pa.array([one.shard for one in records], pa.string()),
         "sequence": pa.array([one.sequence for one in records], pa.string()),

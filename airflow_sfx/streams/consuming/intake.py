@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -72,7 +72,7 @@ class Intake:
             if shard not in self._threads:
                 self._threads[shard] = _ShardThread(self, self._source, shard, after, self._start)
 
-    def drop(self, shards: Sequence[str] | set[str]) -> None:
+    def drop(self, shards: Collection[str]) -> None:
         """Read some shards no more, and forget what was read of them."""
         with self._changed:
             for shard in list(shards):
