@@ -1,4 +1,4 @@
-"""The engine: records of a stream, through a portable function, into a table, each once.
+"""The engine: records of a stream into a table, through a portable function.
 
 A consumer, AWS Lambda and a replay use it. What a table has is in its log: each commit carries the
 positions that it reaches, and demands those that its records follow. So records may come again,
@@ -122,6 +122,8 @@ class Engine:
         InvalidName: The rules do not fit the function, or JSON has no values for its columns.
 
     Example:
+        >>> import tempfile
+        >>> from datetime import UTC, datetime
         >>> import airflow_sfx as sfx
         >>> @sfx.portable(inputs={"n": "bigint"}, outputs={"double": "bigint"})
         ... def double(frame):

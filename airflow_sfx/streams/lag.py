@@ -1,4 +1,4 @@
-"""How far a table is behind a stream: by the oldest record of each shard that it lacks."""
+"""How far a table is behind a stream: the oldest record that it lacks."""
 
 from __future__ import annotations
 

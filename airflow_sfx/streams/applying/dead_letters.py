@@ -1,4 +1,4 @@
-"""Dead letters: the records of a stream that have no rows, in a table beside their table.
+"""Dead letters: records of a stream without rows, in a table of their own.
 
 They are written before the rows of the records around them. The table has positions of the same
 stream, so that a record that comes again, as the rows were not committed, is a dead letter once.
