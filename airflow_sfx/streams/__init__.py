@@ -3,6 +3,6 @@
 Modules: ``source`` is what a stream is to the rest; ``kinesis`` and ``kafka`` implement it.
 ``engine`` brings records into a table, for ``consumer``, a process that shares a stream with
 others, and for AWS Lambda, whose events ``lambda_event`` reads. ``lag`` is how far a table is
-behind. The sub-room ``applying`` has what records pass on their way, ``consuming`` what consumers
-need.
+behind; ``replay`` reads records again for a corrected function. The sub-room ``applying`` has what
+records pass on their way, ``consuming`` what consumers need.
 """

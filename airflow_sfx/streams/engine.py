@@ -33,8 +33,6 @@ from airflow_sfx.streams.applying.windows import Windows
 from airflow_sfx.streams.source import StreamRecord
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 OnError = Literal["dead_letter", "stop"]
@@ -153,9 +151,7 @@ class Engine:
         self._windows = Windows(function, rules.partition_by, rules.event_time, rules.late_after)
         self._runner = Runner(function, rules.max_attempts, rules.max_record_bytes)
         self._dead = DeadLetters(warehouse, table, stream)
-        self._types = {
-            one.name: hive_type(one.arrow) for one in function.outputs if one.feature.kind in _TYPED
-        }
+        self._types = declared_types(function)
         self._known: dict[str, str] | None = None
 
     def positions(self) -> Mapping[str, str]:
@@ -215,10 +211,15 @@ class Engine:
         flat = [one for some in new.values() for one in some]
         dead = self._dead.among(flat)
         ran = self._runner.run([one for one in flat if (one.shard, one.sequence) not in dead])
-        ran = _without(ran, self._windows.misplaced(ran.frame) if ran.frame is not None else {})
+        ran = self._windows.placed(ran)
         stops = _first(ran.failures) if self._rules.on_error == "stop" else {}
         if stops:
-            ran = _before(ran, stops)
+            ran = ran.only(
+                lambda one: (
+                    one.shard not in stops
+                    or int(one.sequence) < int(stops[one.shard].record.sequence)
+                )
+            )
             new = {shard: _until(some, stops.get(shard)) for shard, some in new.items()}
         else:
             self._dead.write(ran.failures)
@@ -260,6 +261,13 @@ class Engine:
         return pin
 
 
+def declared_types(function: Portable) -> dict[str, str]:
+    """Return the Hive types of columns that a frame of pandas has as objects."""
+    return {
+        one.name: hive_type(one.arrow) for one in function.outputs if one.feature.kind in _TYPED
+    }
+
+
 def _after(records: Sequence[StreamRecord], position: str | None) -> list[StreamRecord]:
     """Return the records after a position, in order, each once."""
     last = int(position) if position else -1
@@ -272,39 +280,10 @@ def _after(records: Sequence[StreamRecord], position: str | None) -> list[Stream
     return found
 
 
-def _without(ran: Ran, wrong: Mapping[int, str]) -> Ran:
-    """Return what a function gave without the rows that fail, given why."""
-    if not wrong or ran.frame is None:
-        return ran
-    failures = [*ran.failures, *(Failure(ran.records[row], why, 1) for row, why in wrong.items())]
-    places = {one.shard: place for place, one in enumerate(ran.records)}
-    failures.sort(key=lambda one: (places.get(one.record.shard, -1), int(one.record.sequence)))
-    keep = [row for row in range(len(ran.records)) if row not in wrong]
-    return Ran([ran.records[row] for row in keep], _rows(ran.frame, keep), ran.pins, failures)
-
-
 def _first(failures: Sequence[Failure]) -> dict[str, Failure]:
     """Return the first failure of each shard."""
     return {one.record.shard: one for one in reversed(failures)}
 
 
-def _before(ran: Ran, stops: Mapping[str, Failure]) -> Ran:
-    """Return what a function gave for the records before those at which their shards stop."""
-    if ran.frame is None:
-        return ran
-    keep = [
-        row
-        for row, one in enumerate(ran.records)
-        if one.shard not in stops or int(one.sequence) < int(stops[one.shard].record.sequence)
-    ]
-    return Ran([ran.records[row] for row in keep], _rows(ran.frame, keep), ran.pins, ran.failures)
-
-
 def _until(records: list[StreamRecord], stop: Failure | None) -> list[StreamRecord]:
     return records if stop is None else records[: records.index(stop.record)]
-
-
-def _rows(frame: pd.DataFrame, keep: Sequence[int]) -> pd.DataFrame:
-    found = frame.iloc[list(keep)].reset_index(drop=True)
-    found.attrs = frame.attrs
-    return found

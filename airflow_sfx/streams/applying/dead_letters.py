@@ -71,6 +71,13 @@ class DeadLetters:
         rows = zip(*columns, strict=True)
         return {(shard, at) for stream, shard, at in rows if stream == self._stream}
 
+    def write_new(self, failures: Sequence[Failure]) -> None:
+        """Add those that are no dead letters yet."""
+        known = self.among([one.record for one in failures])
+        self.write(
+            [one for one in failures if (one.record.shard, one.record.sequence) not in known]
+        )
+
     def write(self, failures: Sequence[Failure]) -> None:
         """Add dead letters, which `among` did not return.
 

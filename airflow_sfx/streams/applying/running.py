@@ -7,8 +7,8 @@ that it fails on alone.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -56,6 +56,29 @@ class Ran:
     frame: pd.DataFrame | None
     pins: tuple[BatchPin, ...]
     failures: Sequence[Failure]
+
+    def only(self, keep: Callable[[StreamRecord], bool]) -> Ran:
+        """Return it with the rows of some records only."""
+        return self._of([row for row, one in enumerate(self.records) if keep(one)], self.failures)
+
+    def without(self, wrong: Mapping[int, str]) -> Ran:
+        """Return it without the rows that fail after all, given by number, and why."""
+        if not wrong:
+            return self
+        failures = [
+            *self.failures,
+            *(Failure(self.records[row], why, 1) for row, why in wrong.items()),
+        ]
+        order = dict.fromkeys(one.record.shard for one in failures)
+        places = {shard: place for place, shard in enumerate(order)}
+        failures.sort(key=lambda one: (places[one.record.shard], int(one.record.sequence)))
+        return self._of([row for row in range(len(self.records)) if row not in wrong], failures)
+
+    def _of(self, rows: list[int], failures: Sequence[Failure]) -> Ran:
+        if self.frame is None:
+            return replace(self, failures=failures)
+        frame = self.frame.iloc[rows].reset_index(drop=True)
+        return Ran([self.records[row] for row in rows], frame, self.pins, failures)
 
 
 class Runner:

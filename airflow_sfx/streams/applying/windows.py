@@ -13,6 +13,7 @@ from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.partition import partition_value
 from airflow_sfx.core.validation import listed
 from airflow_sfx.portability.function import Portable
+from airflow_sfx.streams.applying.running import Ran
 from airflow_sfx.streams.source import StreamRecord
 
 if TYPE_CHECKING:
@@ -86,9 +87,11 @@ class Windows:
             return found, None
         return found, times < arrived - np.timedelta64(self.late_after)
 
-    def misplaced(self, frame: pd.DataFrame) -> dict[int, str]:
-        """Return the rows whose partition keys are no values of a partition, with the error."""
-        found: dict[int, str] = {}
+    def placed(self, ran: Ran) -> Ran:
+        """Return what a function gave; rows fail whose keys are no values of a partition."""
+        frame, found = ran.frame, dict[int, str]()
+        if frame is None:
+            return ran
         for key in self.partition_by:
             if key not in frame.columns:
                 continue
@@ -98,7 +101,7 @@ class Windows:
                 found |= {
                     row: wrong[repr(one)] for row, one in enumerate(values) if repr(one) in wrong
                 }
-        return found
+        return ran.without(found)
 
     def _times(self, frame: pd.DataFrame, arrived: Times) -> Times:
         if self.event_time is None:

@@ -1,0 +1,118 @@
+"""A bad hour is undone by a replay with the corrected function, as if it had been right at once."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import airflow_sfx as sfx
+from airflow_sfx.core.errors import CommitConflict, InconsistentBatch
+from airflow_sfx.core.table import TableRef
+from airflow_sfx.portability.function import Portable
+from airflow_sfx.streams.engine import Engine, Rules
+from airflow_sfx.streams.replay import replay
+from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.warehouse import Warehouse
+from tests.streams.memory import MemoryStream, many
+
+TABLE = TableRef("web", "clicks")
+RULES = Rules(partition_by=("area", "hour"), max_attempts=1)
+BEFORE = datetime(2016, 1, 1, tzinfo=UTC)
+
+
+@sfx.portable(inputs={"n": "bigint not null"}, outputs={"n": "bigint", "area": "string"})
+def wrong(frame: pd.DataFrame) -> pd.DataFrame:
+    if (frame["n"] % 10 == 3).any():
+        raise ValueError("it does not know a three")
+    return pd.DataFrame({"n": -frame["n"], "area": "EU"})
+
+
+@sfx.portable(inputs={"n": "bigint not null"}, outputs={"n": "bigint", "area": "string"})
+def right(frame: pd.DataFrame) -> pd.DataFrame:
+    if (frame["n"] == 44).any():
+        raise ValueError("it does not know 44")
+    area = ["US" if n >= 40 else "EU" for n in frame["n"]]
+    return pd.DataFrame({"n": frame["n"], "area": area}, index=frame.index)
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return connect(f"embedded://{tmp_path}/w")
+
+
+def apply(warehouse: Warehouse, stream: MemoryStream, function: Portable) -> None:
+    """Apply the records after the table's position, twenty of each shard at once."""
+    engine = Engine(warehouse, stream.stream, function, TABLE, RULES)
+    for start in range(0, max(map(len, stream.records.values())), 20):
+        engine.apply({name: some[start : start + 20] for name, some in stream.records.items()})
+
+
+def rows(warehouse: Warehouse) -> list[tuple[int, str, str]]:
+    frame = warehouse.load_dataframe("web", "clicks")
+    return sorted(zip(frame["n"].astype(int), frame["area"], frame["hour"], strict=True))
+
+
+def test_the_result_of_a_replay_is_that_of_a_function_that_was_right(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    stream = MemoryStream(2)
+    many(stream, 100)
+    apply(warehouse, stream, wrong)
+    many(stream, 20)
+    other = connect(f"embedded://{tmp_path}/other")
+    apply(other, stream, right)
+    positions = warehouse.stream_positions("web", "clicks")
+    plan = replay(warehouse, stream, right, TABLE, RULES, BEFORE, dry_run=True)
+    for _ in range(2):  # again changes nothing
+        done = replay(warehouse, stream, right, TABLE, RULES, BEFORE)
+        assert [one.version for one in done] == [one.version for one in plan]
+        assert sum(one.records for one in done) == 100
+        assert warehouse.stream_positions("web", "clicks") == positions
+    apply(warehouse, stream, right)  # and the stream goes on
+    assert rows(warehouse) == rows(other)
+    dead = warehouse.load_dataframe("web", "clicks_dead_letters")
+    assert sum("44" in one for one in dead["error"]) == 1
+
+
+def test_a_replay_begins_at_a_time_and_brings_back_what_was_dropped(warehouse: Warehouse) -> None:
+    stream = MemoryStream(1)
+    many(stream, 40)
+    apply(warehouse, stream, wrong)
+    first, second = sorted(entry.at for entry in warehouse.history("web", "clicks", limit=None))
+    kept = [entry for entry in warehouse.history("web", "clicks", limit=None) if entry.at == second]
+    warehouse.drop("web", "clicks", [kept[0].partition.split("/")])
+    assert len(rows(warehouse)) == 18
+    replay(warehouse, stream, right, TABLE, RULES, first + timedelta(microseconds=1))
+    numbers = [n for n, *_ in rows(warehouse)]
+    assert numbers == sorted([*range(20, 40), *(-n for n in range(20) if n % 10 != 3)])
+
+
+def test_records_that_are_not_there_any_more_stop_a_replay(warehouse: Warehouse) -> None:
+    stream = MemoryStream(1)
+    many(stream, 40)
+    apply(warehouse, stream, wrong)
+    before = rows(warehouse)
+    (shard,) = stream.records
+    del stream.records[shard][:5]
+    with pytest.raises(InconsistentBatch, match="15 records of version 1, which added 18 rows"):
+        replay(warehouse, stream, right, TABLE, RULES, BEFORE)
+    stream.closed.add(shard)
+    del stream.records[shard][20:]
+    with pytest.raises(InconsistentBatch, match="ends before the record"):
+        second = max(entry.at for entry in warehouse.history("web", "clicks", limit=None))
+        replay(warehouse, stream, right, TABLE, RULES, second)
+    assert rows(warehouse) == before
+
+
+def test_windows_that_were_compacted_are_not_replayed(warehouse: Warehouse) -> None:
+    if not hasattr(warehouse, "compact"):
+        pytest.skip("no compaction")
+    stream = MemoryStream(1)
+    many(stream, 40)
+    apply(warehouse, stream, wrong)
+    warehouse.compact("web", "clicks")
+    with pytest.raises(CommitConflict, match="was compacted with others"):
+        replay(warehouse, stream, right, TABLE, RULES, BEFORE)
