@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
+from typing import TypeVar
 
 from airflow_sfx.core.errors import TableNotFound, WarehouseUnavailable
 from airflow_sfx.core.partition import Partition, PartitionKey
@@ -26,7 +28,9 @@ from airflow_sfx.metastore.base import (
 )
 from airflow_sfx.metastore.table_properties import follows
 from airflow_sfx.storage.base import ObjectInfo, ObjectStore
+from tests.protocol.explorer import DELAY, FAIL, LOSE
 
+T = TypeVar("T")
 Pointers = dict[Partition, PartitionInfo]
 
 
@@ -48,13 +52,32 @@ class World:
         """The objects that were there before anybody acted."""
         self.lock: object = None
         """Who holds the metastore's lock."""
-        self.step: Callable[..., None] = lambda **_: None
+        self.step: Callable[..., str] = lambda **_: ""
+        self.delay: Callable[[Callable[[], object]], None] = lambda effect: None
 
     @property
     def pointers(self) -> Pointers:
         """The pointers of the only table."""
         ((_, pointers),) = self.tables.values()
         return pointers
+
+    def read(self, action: Callable[[], T]) -> T:
+        """Do what changes nothing, as a step that may fail."""
+        if self.step(fates=(FAIL,)):
+            raise WarehouseUnavailable("the request failed")
+        return action()
+
+    def write(self, action: Callable[[], T], *, may_be_late: bool = True) -> T:
+        """Do what changes the world, as a step that may fail with any outcome."""
+        fate = self.step(fates=(FAIL, LOSE, DELAY) if may_be_late else (FAIL, LOSE))
+        if fate == DELAY:
+            self.delay(action)
+        if fate in (FAIL, DELAY):
+            raise WarehouseUnavailable("the request got no answer")
+        done = action()
+        if fate == LOSE:
+            raise WarehouseUnavailable("the request got no answer")
+        return done
 
     def copy(self) -> World:
         made = World(self.objects, self.tables, tables_step=self.tables_step)
@@ -76,8 +99,7 @@ class DictStore(ObjectStore):
         return "etag"
 
     def put_if_absent(self, path: str, data: bytes) -> bool:
-        self._world.step()
-        return self._world.objects.setdefault(path, data) == data
+        return self._world.write(lambda: self._world.objects.setdefault(path, data) == data)
 
     def put_all_if_absent(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
         return [self.put_if_absent(*one) for one in objects]
@@ -86,33 +108,28 @@ class DictStore(ObjectStore):
         return self.put_if_absent(f"{directory}/{CLAIM}", token.encode())
 
     def get(self, path: str) -> bytes | None:
-        self._world.step()
-        return self._world.objects.get(path)
+        return self._world.read(lambda: self._world.objects.get(path))
 
     def view_part(self, path: str, start: int, stop: int) -> tuple[memoryview, int] | None:
         data = self.get(path)
         return None if data is None else (memoryview(data)[start:stop], len(data))
 
     def head(self, path: str) -> ObjectInfo | None:
-        self._world.step()
-        data = self._world.objects.get(path)
+        data = self._world.read(lambda: self._world.objects.get(path))
         return None if data is None else ObjectInfo(path, len(data), "etag")
 
     def copy(self, source: str, target: str) -> str:
-        self._world.step()
-        if source not in self._world.objects:
+        if self._world.read(lambda: source not in self._world.objects):
             raise WarehouseUnavailable(f"there is no {source}")
         self._world.objects[target] = self._world.objects[source]
         return "etag"
 
     def delete(self, paths: Sequence[str]) -> None:
         for path in paths:
-            self._world.step()
-            self._world.objects.pop(path, None)
+            self._world.write(partial(self._world.objects.pop, path, None))
 
     def list(self, directory: str, *, unfinished: bool = False) -> Iterator[ObjectInfo]:
-        self._world.step()
-        for path, data in sorted(self._world.objects.items()):
+        for path, data in self._world.read(lambda: sorted(self._world.objects.items())):
             if path.startswith(f"{directory}/"):
                 yield ObjectInfo(path, len(data), "etag")
 
@@ -126,9 +143,9 @@ class DictStore(ObjectStore):
         return sorted({step[0] for step in steps if len(step) > 1})
 
     def names_after(self, directory: str, name: str) -> Sequence[str]:
-        self._world.step()
         below = f"{directory}/"
-        names = [path.removeprefix(below) for path in self._world.objects if path.startswith(below)]
+        paths = self._world.read(lambda: list(self._world.objects))
+        names = [path.removeprefix(below) for path in paths if path.startswith(below)]
         return sorted(one for one in names if one > name)
 
     def opener(self) -> Callable[[], ObjectStore]:
@@ -191,8 +208,7 @@ class TwoStepMetastore(Metastore):
         *,
         keys: Sequence[PartitionKey] | None = None,
     ) -> dict[Partition, PartitionInfo]:
-        self._world.step()
-        _, pointers = self._world.tables.get(ref, (None, {}))
+        _, pointers = self._world.read(lambda: self._world.tables.get(ref, (None, {})))
         found = dict(pointers)
         return (
             found if partitions is None else {one: found[one] for one in partitions if one in found}
@@ -209,17 +225,20 @@ class TwoStepMetastore(Metastore):
 
     def _move(self, ref: TableRef, pointers: Sequence[PartitionInfo], at: str | None) -> TableInfo:
         there = self.get_partitions(ref, [pointer.partition for pointer in pointers])
-        self._world.step()
-        info, known = self._existing(ref)
-        refuse_other_table(info, at)
-        for pointer in pointers:
-            with contextlib.suppress(KeyError):
-                if not follows(pointer, there[pointer.partition]):
-                    continue
-            known[pointer.partition] = pointer
-            if pointer.gone:
-                del known[pointer.partition]
-        return info
+
+        def move() -> TableInfo:
+            info, known = self._existing(ref)
+            refuse_other_table(info, at)
+            for pointer in pointers:
+                with contextlib.suppress(KeyError):
+                    if not follows(pointer, there[pointer.partition]):
+                        continue
+                known[pointer.partition] = pointer
+                if pointer.gone:
+                    del known[pointer.partition]
+            return info
+
+        return self._world.write(move, may_be_late=False)
 
     def _step(self) -> None:
         if self._world.tables_step:
