@@ -8,6 +8,7 @@ from ._default import (
     adopt as adopt,
     aggregate as aggregate,
     audit as audit,
+    changes as changes,
     check as check,
     connect as connect,
     declared_checks as declared_checks,

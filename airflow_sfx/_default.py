@@ -131,6 +131,7 @@ models = ModelRegistry(default)
 adopt = default.adopt
 aggregate = default.aggregate
 audit = default.audit
+changes = default.changes
 check = default.check
 declared_checks = default.declared_checks
 diff = default.diff

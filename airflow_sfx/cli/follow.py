@@ -1,58 +1,42 @@
-"""Following a table's history: new changes, as they become effective."""
+"""Following a table: new versions, as they become effective."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from airflow_sfx.core.errors import WarehouseUnavailable
+from airflow_sfx.warehouse.results import Rows
 
 if TYPE_CHECKING:
-    from airflow_sfx.core.log_entry import LogEntry
+    from airflow_sfx.warehouse.history.changes import TableVersion
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 SECONDS = 2.0
-"""The pause between two looks at the history."""
-_LATE = timedelta(hours=1)
-"""How far the clock of a writer may be behind: older changes are not new."""
+"""The pause between two looks at the table."""
 
 
-def new_changes(
-    warehouse: Warehouse, db: str, table: str, partitions: Collection[str] | None
-) -> Iterator[LogEntry]:
-    """Return the changes from now on, oldest first, as they come.
+def last_version(warehouse: Warehouse, db: str, table: str) -> int:
+    """Return the version that a table has now, or 0 if it has none."""
+    return max((entry.version for entry in warehouse.history(db, table, limit=1)), default=0)
+
+
+def new_versions(warehouse: Warehouse, db: str, table: str, since: int) -> Iterator[TableVersion]:
+    """Yield the versions of a table after one, oldest first, as they come; without an end.
 
     Args:
-        warehouse: The warehouse; while it cannot be reached, changes are yielded later.
+        warehouse: The warehouse; while it cannot be reached, versions are yielded later.
         db: The database.
         table: The table.
-        partitions: The names of partitions, or None for all.
-
-    Returns:
-        An iterator without an end. The history until now has been read when this returns.
+        since: The version.
     """
-    began = datetime.now(UTC)
-
-    def recent() -> list[LogEntry]:
-        since = max(began, datetime.now(UTC) - _LATE) - _LATE
-        report = warehouse.audit(db, table, since=since, foreign=False, files=False)
-        found = [one for one in report.entries if partitions is None or one.partition in partitions]
-        return found[::-1]
-
-    seen = {(one.partition, one.version) for one in recent()}
-
-    def later() -> Iterator[LogEntry]:
-        while True:
-            time.sleep(SECONDS)
-            try:
-                found = recent()
-            except WarehouseUnavailable:
-                continue
-            for entry in found:
-                if (entry.partition, entry.version) not in seen:
-                    seen.add((entry.partition, entry.version))
-                    yield entry
-
-    return later()
+    while True:
+        try:
+            found = warehouse.changes(db, table, since=since)
+        except WarehouseUnavailable:
+            found = Rows()
+        for one in found:
+            yield one
+            since = one.version
+        time.sleep(SECONDS)

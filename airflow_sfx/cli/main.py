@@ -34,7 +34,7 @@ from airflow_sfx.cli.commands import (
     tables,
     workbench,
 )
-from airflow_sfx.cli.commands.changes import audit, night, rollback
+from airflow_sfx.cli.commands.changes import audit, changes, night, rollback
 from airflow_sfx.cli.commands.lifecycle import announce, ends, lineage
 from airflow_sfx.cli.commands.models import model, serve
 from airflow_sfx.cli.options import Settings
@@ -106,6 +106,7 @@ _FAMILIES = (
     tables,
     night,
     audit,
+    changes,
     batches,
     lineage,
     rollback,

@@ -57,6 +57,17 @@ AsOf = Annotated[
         help="Read what was current then: 2016-11-01T12:00Z, 2016-11-01, or 36h ago.",
     ),
 ]
+Version = Annotated[
+    int | None,
+    typer.Option(
+        "--version",
+        metavar="N",
+        help="Read what was current at this version of the table, as `sfx history` lists them.",
+    ),
+]
+Follow = Annotated[
+    bool, typer.Option("--follow", "-f", help="Print new changes as they come, until Ctrl-C.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Reason = Annotated[str, typer.Option("--reason", help="Reason, recorded in the history.")]
 DryRun = Annotated[
@@ -176,9 +187,9 @@ class Chosen:
         """Whether the table has partition keys."""
         return bool(self.opened.info.keys)
 
-    def current(self) -> BatchPin:
-        """Return the pin of the current batches."""
-        return self.warehouse.pin(*self.names, self.partitions)
+    def current(self, as_of: datetime | None = None, version: int | None = None) -> BatchPin:
+        """Return the pin of the current batches, or of those of a time or a version."""
+        return self.warehouse.pin(*self.names, self.partitions, as_of=as_of, version=version)
 
     def pinned(self, batch: str) -> BatchPin:
         """Return the pin of a batch ID, ``current`` or ``previous``, per partition."""

@@ -25,15 +25,18 @@ _MAX_LOGGED = 20
 
 
 class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
-    """Makes an earlier batch current again, or undoes a DAG run or a backfill.
+    """Makes an earlier batch current again, or undoes what came after a version, or a DAG run.
 
     A retry or a cleared task does not repeat what its earlier attempt rolled back, unless another
     writer has changed it since.
 
     Args:
         table: ``database.table`` (templated); not with a run or a backfill.
-        partitions: The partition's values (templated); the default is that of ``@task.batch``.
+        partitions: The partition's values (templated); the default is that of ``@task.batch``, or
+            with ``to_version`` the whole table.
         to: The batch to return to (templated); the default is the one before the current batch.
+        to_version: The version of the table to return to: all that came after it is undone
+            (templated).
         dag_id: The DAG whose run or backfill is undone (templated).
         run_id: The run to undo (templated).
         backfill_id: The backfill to undo: its number in Airflow, or the name that its runs'
@@ -61,6 +64,7 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
     names = (
         *TableOperator.names,
         "to",
+        "to_version",
         "undone_dag_id",
         "undone_run_id",
         "undone_backfill_id",
@@ -75,6 +79,7 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
         table: str | None = None,
         partitions: Sequence[Any] | str | None = None,
         to: str | None = None,
+        to_version: int | str | None = None,
         dag_id: str | None = None,
         run_id: str | None = None,
         backfill_id: str | None = None,
@@ -101,7 +106,10 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
                 f"the task {self.task_id} must have either table= with partitions=, or dag_id= with"
                 " run_id= or backfill_id= for all that a run or a backfill wrote"
             )
+        if to is not None and to_version is not None:
+            raise InvalidName(f"the task {self.task_id} must have to= or to_version=, but not both")
         self.to = to
+        self.to_version = to_version
         self.undone_dag_id = dag_id
         self.undone_run_id = run_id
         self.undone_backfill_id = backfill_id
@@ -124,6 +132,8 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
         """
         if self.undone_dag_id is not None:
             return self._undo(self.undone_dag_id, context)
+        if self.to_version is not None:
+            return self._undo_since(_number(self.to_version, self.task_id), context)
         ref, partitions = self.destination(context)
         pin = self.warehouse().rollback(
             ref.database,
@@ -143,6 +153,35 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
         self.linked = pin
         self.log.info("Now current: %s", pin)
         self.emit(context, [pin], "rollback", self._stale([pin]))
+        return pin
+
+    def _undo_since(self, version: int, context: Context) -> BatchPin:
+        """Undo what came after a version, in the partitions or in the whole table."""
+        ref, partitions, warehouse = self.named_table(), self.named_partitions(), self.warehouse()
+        if self.partitions is not None and partitions is None:
+            raise InvalidName(
+                f"the task {self.task_id} names no partition: leave partitions= out to undo the"
+                " whole table"
+            )
+        plan = warehouse.plan_rollback(ref.database, ref.table, partitions, to_version=version)
+        pin = warehouse.rollback(
+            ref.database,
+            ref.table,
+            partitions,
+            to_version=version,
+            reason=self.reason,
+            producer=self.producer(context),
+        )
+        self._log_steps(str(ref), plan)
+        self._log_models(plan.models)
+        self.linked = pin
+        # Also what an earlier attempt undid, which may have died before its asset events.
+        since = warehouse.changes(ref.database, ref.table, since=version)
+        undone = {one.partition for later in since for one in later.changes}
+        there = {name: batch for name, batch in pin.batches.items() if name in undone}
+        self.log.info("Now current again: %s", there or "no batch")
+        pins = [BatchPin.of(ref, pin.location, there)] if there else []
+        self.emit(context, pins, "rollback", self._stale(pins))
         return pin
 
     def _undo(self, dag_id: str, context: Context) -> list[BatchPin]:
@@ -214,3 +253,14 @@ class RollbackBatchOperator(ChangeOperator, TableOperator, BaseOperator):
                 "Stale: %s %s %s, made from %s", one.table, one.partition, one.batch_id, one.input
             )
         return sorted({one.table for one in found})
+
+
+def _number(version: int | str, task_id: str) -> int:
+    """Return a version, which may be a rendered template."""
+    try:
+        return int(str(version))
+    except ValueError:
+        raise InvalidName(
+            f"the task {task_id} has to_version={version!r:.80}: pass a number, as `sfx history`"
+            " lists them"
+        ) from None

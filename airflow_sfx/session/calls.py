@@ -131,7 +131,7 @@ def _store(session: Session, args: Arguments) -> object:
 def _load(session: Session, args: Arguments) -> object:
     path = exchange.path_of(session.folder, args.pop("file", ""))
     int64 = args.pop("int64", "integer64")
-    names = ("partitions", "batch_id", "as_of", "columns", "filters")
+    names = ("partitions", "batch_id", "as_of", "version", "columns", "filters")
     given = _taken(args, "db", "table", "pin", *names)
     if "filters" in given:
         given["filters"] = [_condition(one) for one in given["filters"]]
@@ -171,7 +171,7 @@ def _operand(value: Any) -> Any:
 
 
 def _pinned(session: Session, args: Arguments) -> object:
-    given = _partitions(_taken(args, "db", "table", "partitions", "as_of"))
+    given = _partitions(_taken(args, "db", "table", "partitions", "as_of", "version"))
     return session.warehouse.pin(given.pop("db", ""), given.pop("table", ""), **given).to_json()
 
 

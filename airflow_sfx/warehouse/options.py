@@ -16,10 +16,16 @@ Check: TypeAlias = Callable[[Any], object]
 """What a frame must pass to be published; see `airflow_sfx.checks`."""
 
 
-class LoadOptions(TypedDict, total=False):
-    """The options of `load_dataframe` that do not say what kind of frame it returns."""
+class Past(TypedDict, total=False):
+    """What is read instead of the current batches: one of these."""
 
     batch_id: str | None
     as_of: datetime | None
+    version: int | None
+
+
+class LoadOptions(Past, total=False):
+    """The options of `load_dataframe` that do not say what kind of frame it returns."""
+
     columns: Sequence[str] | None
     filters: object

@@ -37,7 +37,7 @@ from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.events import check_pin
 from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.log.run_index import Unit
-from airflow_sfx.warehouse.options import As, Check, Keys, LoadOptions
+from airflow_sfx.warehouse.options import As, Check, Keys, LoadOptions, Past
 from airflow_sfx.warehouse.results import Rows
 from airflow_sfx.warehouse.table.log_only import DATABASE, refuse_model
 from airflow_sfx.warehouse.table.names import dropped_record, dropped_tables
@@ -54,12 +54,14 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.batch.target import Target
     from airflow_sfx.warehouse.diff.diff import BatchDiff
     from airflow_sfx.warehouse.history.audit import AuditReport
+    from airflow_sfx.warehouse.history.changes import TableVersion
     from airflow_sfx.warehouse.history.describe import TableState
     from airflow_sfx.warehouse.history.history import HistoryPage
     from airflow_sfx.warehouse.history.overview import TableOverview
     from airflow_sfx.warehouse.history.staged import StagedBatch
     from airflow_sfx.warehouse.integrity.repair import Repair
     from airflow_sfx.warehouse.integrity.verify import VerifyReport
+    from airflow_sfx.warehouse.log.resolve import At
     from airflow_sfx.warehouse.night.report import NightReport
     from airflow_sfx.warehouse.pins.holds import Hold
     from airflow_sfx.warehouse.pins.lineage import DownstreamBatch
@@ -548,12 +550,13 @@ class Warehouse:
         *,
         batch_id: str | None = None,
         as_of: datetime | None = None,
+        version: int | None = None,
         columns: Sequence[str] | None = None,
         filters: object = None,
         as_: As = "pandas",
         batches: bool = False,
     ) -> Any:
-        """Read the current batches, or those of a pin, a batch ID or a time.
+        """Read the current batches, or those of a pin, a batch ID, a time or a version.
 
         Args:
             src_db: The database, or a pin.
@@ -562,6 +565,8 @@ class Warehouse:
             batch_id: The batch to read of each named partition, or None for the current one.
             as_of: A time with a time zone: read the batches that were current then. None reads the
                 current ones.
+            version: A version of the table, as `history` lists them: read the batches that were
+                current after that change. Not together with ``as_of`` or ``batch_id``.
             columns: The columns to read, in this order, or None for all columns of the batches. A
                 column of the table that a batch lacks is read as null.
             filters: The rows to keep: a `pyarrow.compute.Expression`, or tuples such as
@@ -578,19 +583,22 @@ class Warehouse:
         Raises:
             TableNotFound: The table does not exist.
             PartitionNotFound: A partition does not exist.
-            BatchNotFound: A batch does not exist.
+            BatchNotFound: A batch does not exist, or the table has not reached the version.
             InconsistentBatch: Stored objects do not match the manifest.
 
         Example:
             >>> warehouse.load_dataframe("sales", "sold_items", ["20161031"])["n"].tolist()
             [-9, 2]
+            >>> warehouse.load_dataframe("sales", "sold_items", version=1)["n"].tolist()
+            [1, 2]
             >>> warehouse.load_dataframe(good)["n"].tolist()
             [1, 2]
         """
         from airflow_sfx.warehouse.read.load import load_batches
 
         switches(batches=batches)
-        table, found, partial = self._resolve(src_db, src_table, partitions, batch_id, as_of)
+        past = Past(batch_id=batch_id, as_of=as_of, version=version)
+        table, found, partial = self._resolve(src_db, src_table, partitions, past)
         return load_batches(
             table,
             found,
@@ -608,6 +616,7 @@ class Warehouse:
         *,
         pins: BatchPin | Iterable[BatchPin] = ...,
         as_of: datetime | None = ...,
+        version: int | None = ...,
         as_: Literal["pandas"] = ...,
     ) -> pd.DataFrame: ...
     @overload
@@ -617,6 +626,7 @@ class Warehouse:
         *,
         pins: BatchPin | Iterable[BatchPin] = ...,
         as_of: datetime | None = ...,
+        version: int | None = ...,
         as_: Literal["polars"],
     ) -> pl.DataFrame: ...
     @overload
@@ -626,6 +636,7 @@ class Warehouse:
         *,
         pins: BatchPin | Iterable[BatchPin] = ...,
         as_of: datetime | None = ...,
+        version: int | None = ...,
         as_: Literal["arrow"],
     ) -> pa.Table: ...
     def sql(
@@ -634,6 +645,7 @@ class Warehouse:
         *,
         pins: BatchPin | Iterable[BatchPin] = (),
         as_of: datetime | None = None,
+        version: int | None = None,
         as_: Literal["pandas", "polars", "arrow"] = "pandas",
     ) -> Any:
         """Run one SELECT on batches, with DuckDB.
@@ -647,6 +659,8 @@ class Warehouse:
             pins: Pins of the tables to read other batches of than the current ones.
             as_of: A time with a time zone: read the batches of the tables without pins that were
                 current then. None reads the current ones.
+            version: The version to read of the only table without a pin, as `history` lists them.
+                Not together with ``as_of``.
             as_: The kind of frame: ``pandas``, ``polars`` or ``arrow``.
 
         Returns:
@@ -655,9 +669,11 @@ class Warehouse:
         Raises:
             TableNotFound: A table does not exist, or is named without its database.
             PartitionNotFound: A table has no batch.
+            BatchNotFound: The table has not reached the version.
             SchemaMismatch: The query does not fit the columns of the tables, or cannot be computed.
             InvalidName: The query is not valid SQL, is not one SELECT, or reads outside of the
-                warehouse; or a pin is of a table that the query does not name.
+                warehouse; a pin is of a table that the query does not name; or ``version`` is given
+                for several tables.
             WarehouseUnavailable: DuckDB is not installed (``pip install 'airflow-sfx[sql]'``).
             CommitConflict: The tables kept changing, so that there was no one moment.
 
@@ -670,7 +686,7 @@ class Warehouse:
         from airflow_sfx.warehouse.read.query import run_query
         from airflow_sfx.warehouse.read.relation import Relation
 
-        found = self.sql_pins(query, pins=pins, as_of=as_of)
+        found = self.sql_pins(query, pins=pins, as_of=as_of, version=version)
         by_table: dict[TableRef, BatchPin] = {pin.ref: pin for pin in found}
 
         def make(ref: TableRef, prefix: str) -> Relation:
@@ -684,6 +700,7 @@ class Warehouse:
         *,
         pins: BatchPin | Iterable[BatchPin] = (),
         as_of: datetime | None = None,
+        version: int | None = None,
     ) -> list[BatchPin]:
         """Pin what `sql` would read, to read it again or to record it as inputs.
 
@@ -691,6 +708,7 @@ class Warehouse:
             query: As for `sql`.
             pins: As for `sql`.
             as_of: As for `sql`.
+            version: As for `sql`.
 
         Returns:
             One pin for each table of the query.
@@ -698,6 +716,7 @@ class Warehouse:
         Raises:
             TableNotFound: As for `sql`.
             PartitionNotFound: As for `sql`.
+            BatchNotFound: As for `sql`.
             SchemaMismatch: As for `sql`.
             InvalidName: As for `sql`.
             CommitConflict: As for `sql`.
@@ -710,16 +729,18 @@ class Warehouse:
             >>> warehouse.manifests(pin)[0].inputs == tuple(pins) == (oops,)
             True
         """
-        from airflow_sfx.warehouse.read.moment import one_pin_each, same_moment
+        from airflow_sfx.warehouse.log.resolve import one_moment
+        from airflow_sfx.warehouse.read.moment import one_pin_each, refuse_several, same_moment
         from airflow_sfx.warehouse.read.query import tables_of
 
         refs = tables_of(query)
         given = one_pin_each([pins] if isinstance(pins, BatchPin) else listed(pins, "pins"), refs)
+        at = one_moment(as_of, version)
         opened = {ref: self._open(ref.database, ref.table) for ref in refs if ref not in given}
+        if version is not None:
+            refuse_several(list(opened), version)
         now = same_moment(
-            list(opened),
-            lambda ref: self._pin(opened[ref], None, as_of),
-            again=as_of is None,
+            list(opened), lambda ref: self._pin(opened[ref], None, at), again=at is None
         )
         return [given.get(ref) or now[ref] for ref in refs]
 
@@ -730,14 +751,17 @@ class Warehouse:
         partitions: Sequence[object] | None = None,
         *,
         as_of: datetime | None = None,
+        version: int | None = None,
     ) -> BatchPin:
-        """Pin the batches that are current now, or were current at a time.
+        """Pin the batches that are current now, or were at a time or a version.
 
         Args:
             db: The database.
             table: The table.
             partitions: The partitions to pin, or None for all.
             as_of: The time, with a time zone, or None for now.
+            version: The version of the table, as `history` lists them, or None. Not together with
+                ``as_of``.
 
         Returns:
             The pin.
@@ -745,13 +769,18 @@ class Warehouse:
         Raises:
             TableNotFound: The table does not exist.
             PartitionNotFound: A named partition has no batch, or the table has none at all.
-            InvalidName: The time has no time zone.
+            BatchNotFound: The table has not reached the version.
+            InvalidName: The time has no time zone, or the version is not a whole number from 1.
 
         Example:
             >>> warehouse.pin("sales", "sold_items", ["20161031"]) == oops
             True
+            >>> warehouse.pin("sales", "sold_items", version=1) == good
+            True
         """
-        return self._pin(self._open(db, table), partitions, as_of)
+        from airflow_sfx.warehouse.log.resolve import one_moment
+
+        return self._pin(self._open(db, table), partitions, one_moment(as_of, version))
 
     def aggregate(
         self,
@@ -1032,6 +1061,46 @@ class Warehouse:
         return Rows(
             partition_history(opened, PartitionLog(opened), _partition_name(wanted, opened), limit)
         )
+
+    def changes(
+        self, db: str, table: str, *, since: int = 0, limit: int | None = None
+    ) -> Rows[TableVersion]:
+        """List the versions of a table after one of them, oldest first: a feed for consumers.
+
+        A consumer keeps the last version that it got, and asks for those after it. Only their
+        entries are read, however many came before.
+
+        Args:
+            db: The database.
+            table: The table.
+            since: The version after which to begin, or 0 for the first.
+            limit: The maximum number of versions, from 1, or None for all.
+
+        Returns:
+            One record for each commit, with its ``version``, and as ``changes`` what changed in
+            each partition; none if nothing has changed since.
+
+        Raises:
+            TableNotFound: The table does not exist.
+            BatchNotFound: The table has not reached the version ``since``: it was made anew, or the
+                number is another table's.
+            InvalidName: A number is not a whole number, or is negative.
+
+        Example:
+            >>> [one.version for one in warehouse.changes("sales", "sold_items")]
+            [1, 2]
+            >>> (new,) = warehouse.changes("sales", "sold_items", since=1)
+            >>> new.changes[0].batch_id == oops.batch_id
+            True
+        """
+        from airflow_sfx.warehouse.history.changes import versions_after
+
+        if limit is not None:
+            at_least_one(limit, "limit")
+        if whole(since, "since") < 0:
+            raise InvalidName(f"since={since} is negative: pass a version, or 0 for all")
+        opened = self._open_ended(db, table)
+        return Rows(versions_after(opened, PartitionLog(opened), since, limit))
 
     def history_page(
         self,
@@ -1328,11 +1397,15 @@ class Warehouse:
         partitions: Sequence[object] | None = None,
         *,
         to: str | None = None,
+        to_version: int | None = None,
         reason: str = "",
         expected: BatchPin | Mapping[str, str | None] | None = None,
         producer: Producer | None = None,
     ) -> BatchPin:
         """Make an earlier batch current again, without reading or writing data.
+
+        With ``to_version``, everything that came after that version of the table is undone, all in
+        one commit: partitions that had no batch then have none, and dropped ones come back.
 
         The batch that was current stays stored. A later attempt of the same task continues a
         rollback that an earlier attempt made, unless the partition has changed since.
@@ -1342,32 +1415,41 @@ class Warehouse:
             table: The table.
             partitions: The partitions, or None for a table without partitions. A dropped partition
                 gets back its batch. None for a dropped table restores it with the partitions that
-                were dropped with it.
+                were dropped with it. With ``to_version``, None is the whole table.
             to: The batch ID to roll back to, or None for the previous batch. Repeated calls go one
                 batch further back each.
+            to_version: The version of the table to roll back to, as `history` lists them, or None.
+                Not together with ``to``.
             reason: The reason, recorded in the history.
             expected: The batches that must be current: a pin, or batch IDs by partition name with
-                None for a partition without a current batch; or None for no such condition.
+                None for a partition without a current batch; or None for no such condition. Of a
+                whole table, partitions that are not named must have no batch if they change.
             producer: Who rolls back, or None for the identity of the running task or process.
 
         Returns:
-            The pin of the batches that are current now.
+            The pin of the batches that are current now, in the partitions or the whole table.
 
         Raises:
             TableNotFound: The table does not exist, and was not dropped.
             PartitionNotFound: A partition has no batch.
-            BatchNotFound: There is no earlier batch, or ``to`` was never current in the partition.
+            BatchNotFound: There is no earlier batch, ``to`` was never current in the partition, the
+                table has not reached ``to_version``, or a batch has expired.
             CommitConflict: The current batch is not the ``expected`` one.
-            InvalidName: ``to`` is not a batch ID, or ``expected`` has a wrong type.
+            InvalidName: ``to`` is not a batch ID, or ``expected`` or ``to_version`` has a wrong
+                type.
 
         Example:
             >>> pin = warehouse.rollback("sales", "sold_items", ["20161031"], reason="wrong sign")
             >>> pin == good
             True
+            >>> warehouse.rollback("sales", "sold_items", to_version=2) == oops
+            True
         """
         from airflow_sfx.warehouse.ends.drop import restore_table
         from airflow_sfx.warehouse.undo.rollback import roll_back
+        from airflow_sfx.warehouse.undo.rollback_version import roll_back_to_version
 
+        self._refuse_goals(db, table, to, to_version)
         seen = expected.batches if isinstance(expected, BatchPin) else by_partition(expected)
         author = self._author(producer, reason)
         opened = self._open_ended(db, table)
@@ -1377,8 +1459,19 @@ class Warehouse:
             if record is not None:
                 chosen = None if partitions is None else wanted
                 return restore_table(
-                    record, self.store, self.metastore, chosen, author, to=to, expected=seen
+                    record,
+                    self.store,
+                    self.metastore,
+                    chosen,
+                    author,
+                    to=to,
+                    to_version=to_version,
+                    expected=seen,
                 )
+        if to_version is not None:
+            return roll_back_to_version(
+                opened, PartitionLog(opened), wanted, author, to_version, expected=seen
+            )
         if wanted is None:
             raise _without_partition("rollback", opened)
         return roll_back(opened, PartitionLog(opened), wanted, author, to=to, expected=seen)
@@ -1469,6 +1562,7 @@ class Warehouse:
         partitions: Sequence[object] | None = None,
         *,
         to: str | None = None,
+        to_version: int | None = None,
     ) -> RollbackPlan:
         """Return which batch each partition would go to, without changing anything.
 
@@ -1476,19 +1570,23 @@ class Warehouse:
             db: The database.
             table: The table.
             partitions: The partitions, or None for a table without partitions. None for a dropped
-                table plans to restore it with the partitions that were dropped with it.
+                table plans to restore it with the partitions that were dropped with it. With
+                ``to_version``, None is the whole table.
             to: The batch ID to roll back to, or None for the previous batch.
+            to_version: The version of the table to roll back to, or None. Not together with ``to``.
 
         Returns:
-            One step for each partition: the batch that it leaves, and the one that it would return
-            to, with its time, producer and rows; and, as ``models``, the versions of models that
-            were trained on the batches that they leave.
+            One step for each partition, or of a whole table for each one that changes: the batch
+            that it leaves, and the one that it would return to, with its time, producer and rows;
+            and, as ``models``, the versions of models that were trained on the batches that they
+            leave.
 
         Raises:
             TableNotFound: The table does not exist, and was not dropped.
             PartitionNotFound: A partition has no batch.
-            BatchNotFound: There is no earlier batch, or ``to`` was never current in the partition.
-            InvalidName: ``to`` is not a batch ID.
+            BatchNotFound: There is no earlier batch, ``to`` was never current in the partition, the
+                table has not reached ``to_version``, or a batch has expired.
+            InvalidName: ``to`` is not a batch ID, or ``to_version`` is not a whole number from 1.
 
         Example:
             >>> (step,) = warehouse.plan_rollback("sales", "sold_items", ["20161031"])
@@ -1499,17 +1597,24 @@ class Warehouse:
         from airflow_sfx.warehouse.pins.trained import models_of
         from airflow_sfx.warehouse.undo.rollback import plan_rollback
         from airflow_sfx.warehouse.undo.rollback_report import RollbackPlan
+        from airflow_sfx.warehouse.undo.rollback_version import plan_rollback_to_version
 
+        self._refuse_goals(db, table, to, to_version)
         opened = self._open_ended(db, table)
         wanted = opened.wanted(partitions)
         if opened.is_dropped:
             record = dropped_record(self.store, self.metastore, opened.ref)
             if record is not None:
                 chosen = None if partitions is None else wanted
-                return RollbackPlan(plan_restore(opened, record, chosen, to=to))
-        if wanted is None:
+                return RollbackPlan(
+                    plan_restore(opened, record, chosen, to=to, to_version=to_version)
+                )
+        if to_version is not None:
+            steps = plan_rollback_to_version(opened, PartitionLog(opened), wanted, to_version)
+        elif wanted is None:
             raise _without_partition("plan_rollback", opened)
-        steps = plan_rollback(opened, PartitionLog(opened), wanted, to=to)
+        else:
+            steps = plan_rollback(opened, PartitionLog(opened), wanted, to=to)
         left = {one.partition: one.previous for one in steps if one.previous != one.batch_id}
         batches = [(name, batch) for name, batch in left.items() if batch]
         return RollbackPlan(steps, models_of(opened, batches, self._names_of))
@@ -2049,6 +2154,7 @@ class Warehouse:
         *,
         name: str,
         as_of: datetime | None = None,
+        version: int | None = None,
         until: datetime | None = None,
         renew: bool = False,
         reason: str = "",
@@ -2063,6 +2169,8 @@ class Warehouse:
                 replaced.
             name: The name of the hold.
             as_of: The time, with a time zone, whose current batches are pinned, or None for now.
+            version: The version of the table whose batches are pinned, or None. Not together with
+                ``as_of``.
             until: The time, with a time zone, until which retention keeps the batches, or None for
                 no limit.
             renew: Whether to replace an existing hold of this name.
@@ -2075,20 +2183,23 @@ class Warehouse:
         Raises:
             TableNotFound: The table does not exist.
             PartitionNotFound: A named partition has no batch, or the table has none at all.
+            BatchNotFound: The table has not reached the version.
             InvalidName: The name is empty, a time has no time zone, or ``until`` is past.
 
         Example:
             >>> warehouse.pin_and_hold("sales", "sold_items", name="october report").pin == oops
             True
         """
+        from airflow_sfx.warehouse.log.resolve import one_moment
         from airflow_sfx.warehouse.pins.holds import hold, standing
 
         switches(renew=renew)
+        at = one_moment(as_of, version)
         opened = self._open(db, table)
         there = None if renew else standing(opened, name, opened.wanted(partitions))
         if there is not None:
             return there
-        pin = self._pin(opened, partitions, as_of)
+        pin = self._pin(opened, partitions, at)
         author = self._author(producer, reason)
         return hold(opened, name, pin, author, until=until, renew=renew)
 
@@ -2802,6 +2913,17 @@ class Warehouse:
         if ref.database == DATABASE:
             refuse_model(ref, self.store, what, instead)
 
+    def _refuse_goals(self, db: str, table: str, to: str | None, to_version: int | None) -> None:
+        """Raise an error unless a rollback has one goal, and a table that can have it."""
+        from airflow_sfx.warehouse.log.resolve import refuse_two, version_number
+
+        refuse_two({"to": to, "to_version": to_version})
+        if to_version is not None:
+            version_number(to_version, "to_version")
+            self._refuse_model(
+                db, table, "rolled back to a version of its log", "roll an alias back"
+            )
+
     def _opened(self, db: str | None, table: str | None) -> list[Table]:
         """Open a table, or all of a database or of the warehouse."""
         if table is not None:
@@ -2856,19 +2978,13 @@ class Warehouse:
         source: str | BatchPin,
         name: str | None,
         partitions: Sequence[object] | None,
-        batch_id: str | None,
-        as_of: datetime | None,
+        past: Past,
     ) -> tuple[Table, dict[str, str], bool]:
         """Return the table, the batches to read, and whether partitions were named."""
-        from airflow_sfx.warehouse.log.resolve import named_batch
+        from airflow_sfx.warehouse.log.resolve import named_batch, one_moment, refuse_two
 
         if isinstance(source, BatchPin):
-            if (
-                name is not None
-                or partitions is not None
-                or batch_id is not None
-                or as_of is not None
-            ):
+            if any(value is not None for value in (name, partitions, *past.values())):
                 raise InvalidName(
                     "a pin already names a table, partitions and batches: pass the pin alone"
                 )
@@ -2878,42 +2994,33 @@ class Warehouse:
                 f"load_dataframe({source!r}) does not name a table: pass the database and the"
                 " table, or a pin"
             )
-        if batch_id is not None and as_of is not None:
-            raise InvalidName("batch_id= and as_of= were both given: pass one of them")
+        refuse_two(past)
+        at = one_moment(past["as_of"], past["version"])
         table = self._open(source, name)
         wanted = table.wanted(partitions)
-        if batch_id is not None:
-            return table, named_batch(table, wanted, batch_id), True
-        return table, self._batches(table, wanted, as_of, to_load=True), wanted is not None
+        if past["batch_id"] is not None:
+            return table, named_batch(table, wanted, past["batch_id"]), True
+        return table, self._batches(table, wanted, at, to_load=True), wanted is not None
 
-    def _pin(
-        self, table: Table, partitions: Sequence[object] | None, as_of: datetime | None
-    ) -> BatchPin:
-        return table.pin(self._batches(table, table.wanted(partitions), as_of, to_load=False))
+    def _pin(self, table: Table, partitions: Sequence[object] | None, at: At | None) -> BatchPin:
+        return table.pin(self._batches(table, table.wanted(partitions), at, to_load=False))
 
     def _batches(
         self,
         table: Table,
         wanted: Sequence[Partition] | None,
-        as_of: datetime | None,
+        at: At | None,
         *,
         to_load: bool,
     ) -> dict[str, str]:
-        """Return the batches that are current, or were at a time, by partition name."""
-        from airflow_sfx.warehouse.log.resolve import batches_as_of, current_batches
+        """Return the batches that are current, or were at a moment, by partition name."""
+        from airflow_sfx.warehouse.log.resolve import batches_at, current_batches
 
-        if as_of is not None:
-            found, when = (
-                batches_as_of(table, PartitionLog(table), wanted, as_of),
-                f"had a batch at {as_of.isoformat()}",
-            )
-        else:
-            found, when = (
-                current_batches(table, PartitionLog(table), wanted, to_load=to_load),
-                "has a batch",
-            )
+        if at is not None:
+            return batches_at(table, PartitionLog(table), wanted, at)
+        found = current_batches(table, PartitionLog(table), wanted, to_load=to_load)
         if not found:
-            raise table.missing("", f"has no partition that {when}")
+            raise table.missing("", "has no partition that has a batch")
         return found
 
     def _target(self, ref: TableRef) -> Target:

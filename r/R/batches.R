@@ -5,13 +5,15 @@
 #' @inheritParams sf_reader
 #' @param partitions The partitions, or `NULL` for all.
 #' @param as_of A time or a `Date`: pin what was current then.
+#' @param version A version of the table: pin what was current then.
 #' @return A pin. `as.character()` of it is JSON, which Python reads with `BatchPin.from_json`.
 #' @export
-sf_pin <- function(namespace, resource, partitions = NULL, ..., as_of = NULL) {
+sf_pin <- function(namespace, resource, partitions = NULL, ..., as_of = NULL, version = NULL) {
   no_more(...)
   as_pin(request("pin", list(
     db = one_text(namespace, "namespace"), table = one_text(resource, "resource"),
-    partitions = partition_list(partitions), as_of = time_text(as_of)
+    partitions = partition_list(partitions), as_of = time_text(as_of),
+    version = whole_number(version, "version")
   )))
 }
 

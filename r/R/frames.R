@@ -55,6 +55,7 @@ sf_writer <- function(data, namespace, resource, partitions = NULL, ..., partiti
 #' @param filter Conditions that rows fulfil: `list("price", ">", 3)`, or a list of these.
 #' @param pin A pin: read exactly its batches, instead of `namespace` and `resource`.
 #' @param as_of A time or a `Date`: read what was current then.
+#' @param version A version of the table, as [sf_history()] lists them: read what was current then.
 #' @param batch_id The batch to read of each partition.
 #' @param int64 What integers of 64 bits become that Python wrote: `"integer64"`, which needs the
 #'   package bit64, or `"double"`, which refuses numbers beyond 2^53.
@@ -63,7 +64,7 @@ sf_writer <- function(data, namespace, resource, partitions = NULL, ..., partiti
 #' @inherit sf_writer examples
 #' @export
 sf_reader <- function(namespace = NULL, resource = NULL, partitions = NULL, ..., columns = NULL,
-                      filter = NULL, pin = NULL, as_of = NULL, batch_id = NULL,
+                      filter = NULL, pin = NULL, as_of = NULL, version = NULL, batch_id = NULL,
                       int64 = c("integer64", "double")) {
   no_more(...)
   source <- if (is.null(pin)) {
@@ -73,7 +74,8 @@ sf_reader <- function(namespace = NULL, resource = NULL, partitions = NULL, ...,
   }
   args <- c(source, list(
     partitions = partition_list(partitions), columns = texts(columns), filters = conditions(filter),
-    as_of = time_text(as_of), batch_id = batch_id, int64 = match.arg(int64)
+    as_of = time_text(as_of), version = whole_number(version, "version"), batch_id = batch_id,
+    int64 = match.arg(int64)
   ))
   received(request("load", args, reads = TRUE)$frame)
 }

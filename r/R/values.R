@@ -52,6 +52,13 @@ one_text <- function(x, argument) {
   enc2utf8(x)
 }
 
+whole_number <- function(x, argument) {
+  if (is.null(x)) return(NULL)
+  whole <- is.numeric(x) && length(x) == 1 && !is.na(x) && x == trunc(x)
+  if (!whole || abs(x) > .Machine$integer.max) wrong(argument, "must be one whole number")
+  as.integer(x)
+}
+
 time_text <- function(x) {
   if (is.null(x)) return(NULL)
   if (inherits(x, "Date")) x <- as.POSIXct(format(x), tz = "UTC")

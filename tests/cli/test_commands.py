@@ -101,6 +101,24 @@ def test_rollback_goes_back_and_says_from_where_to_where(command, warehouse) -> 
     assert warehouse.pin("sales", "sold_items").batch_id == before
 
 
+def test_rollback_to_a_version_undoes_what_came_since_in_the_whole_table(
+    command, warehouse
+) -> None:
+    wanted, then = warehouse.pin(*TABLE.split(".")), warehouse.history(*TABLE.split("."))[0].version
+    warehouse.store_dataframe(SOLD, *TABLE.split("."), [DAY])
+    warehouse.store_dataframe(SOLD, *TABLE.split("."), ["20161105"])
+    undo = ("rollback", TABLE, "--to-version", str(then))
+    assert command(*undo, DAY, "--to", wanted.batches[DAY]).returncode == 1
+    plan = json.loads(command(*undo, "--dry-run", "--json").stdout)[0]
+    assert plan["rolled_back"] == {DAY: wanted.batches[DAY], "20161105": None}
+    done = command(*undo, "--yes", "--reason", "since then all was wrong")
+    assert f"→ {wanted.batches[DAY]}" in done.stdout
+    assert "20161105: " in done.stdout
+    assert done.stdout.rstrip().endswith("→ no batch")
+    assert warehouse.pin(*TABLE.split(".")) == wanted
+    assert command("rollback", "--run", "a", "b", "--to-version", "1").returncode == 2
+
+
 def test_rollback_brings_a_partition_back_that_an_undo_left_without_a_batch(
     command, warehouse
 ) -> None:
@@ -662,6 +680,13 @@ def test_erase_deletes_what_a_dead_writer_began_though_no_row_is_to_be_erased(
             1,
             "'prevous' is not a batch ID: type current, previous, or 14 digits",
         ),
+        (("head", TABLE, DAY, "--version", "99"), 1, "has no version 99"),
+        (("pin", TABLE, "--version", "0"), 1, "the first version of a table is 1"),
+        (
+            ("pin", TABLE, "--version", "1", "--as-of", "2d"),
+            1,
+            "--as-of and --version were both given: pass one of them",
+        ),
         (("head", TABLE, DAY, "--as-of", "yesterday"), 2, "or how long ago: 10m, 36h, 7d"),
         (("--warehouse", "ftp://user:secret@host", "tables"), 1, "remove them"),
         (("fly",), 2, "No such command"),
@@ -858,6 +883,8 @@ def test_sql_prints_a_table_json_or_csv(command) -> None:
     assert command("sql", query, "--csv").stdout == "item,total\nhat,0.0\nshoe,0.0\n"
     assert command("sql", f"{query} limit 0").stderr == "no rows\n"
     assert command("sql", query, "--as-of", "2016-01-01").returncode == 1
+    first = json.loads(command("sql", query, "--version", "1", "--json").stdout)
+    assert first != json.loads(command("sql", query, "--json").stdout)
     refused = command("sql", "select * from read_text('/etc/passwd')")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("InvalidName: the query reads or writes outside")

@@ -48,3 +48,27 @@ def test_followed_changes_are_a_line_of_json_each(warehouse) -> None:
         pin = warehouse.store_dataframe(SOLD, "sales", "sold_items", ["20161101"])
         entry = json.loads(running.stdout.readline())
         assert (entry["partition"], entry["batch_id"]) == ("20161101", pin.batch_id)
+
+
+def test_a_feed_goes_on_from_a_version_and_follows(warehouse, command) -> None:
+    warehouse.store_dataframe(SOLD, "sales", "sold_items", ["20161101"], reason="the newest")
+    (last,) = [one.version for one in warehouse.history("sales", "sold_items", limit=1)]
+    since = ("changes", "sales.sold_items", "--since", str(last - 1))
+    assert "the newest" in command(*since).stdout
+    (one,) = json.loads(command(*since, "--json").stdout)
+    assert (one["version"], one["changes"][0]["partition"]) == (last, "20161101")
+    assert "no changes after version" in command(*since[:3], str(last)).stdout
+    assert command(*since, "--follow", "--limit", "1").returncode == 2
+    with subprocess.Popen(
+        [sys.executable, "-m", "airflow_sfx.cli", *since, "--follow", "--json"],
+        env={**os.environ, "SFX_WAREHOUSE": warehouse.uri},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as running:
+        try:
+            assert json.loads(running.stdout.readline())["version"] == last
+            warehouse.drop("sales", "sold_items", ["20161101"])
+            line = json.loads(running.stdout.readline())
+            assert (line["version"], line["operation"]) == (last + 1, "drop")
+        finally:
+            running.terminate()

@@ -69,6 +69,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "head": [[TABLE], [TABLE, PARTITION]],
     "night": [[]],
     "sql": [[f"from {TABLE}"], [f"from {TABLE}", "--csv"]],
+    "changes": [[TABLE]],
     "audit": [[], [TABLE, "--files"], ["--json-lines"], [TABLE, "--actor", HEARD]],
     "pin": [[TABLE]],
     "verify": [[TABLE], [f"nothing.there{HEARD}"]],

@@ -213,3 +213,13 @@ def test_a_table_of_more_partitions_than_one_call_gives_is_read_by_several(
         found = warehouse.metastore.get_partitions(sfx.TableRef("trips", "wider"))
         assert {str(one): info.batch_id for one, info in found.items()} == stored.batches
         assert counted["metastore"] == calls
+
+
+def test_a_feed_reads_what_is_new_and_nothing_of_what_was(warehouse, counted) -> None:
+    def new() -> object:
+        return warehouse.changes("trips", "items", since=last)
+
+    (last,) = [entry.version for entry in warehouse.history("trips", "items", limit=1)]
+    assert requests_of(new, counted) == {"metastore": 1, "storage": 2}  # that entry, what follows
+    warehouse.store_dataframe(FRAME, "trips", "items", [DAY])
+    assert requests_of(new, counted) == {"metastore": 1, "storage": 3}

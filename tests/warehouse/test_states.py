@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -24,9 +24,14 @@ DAYS = st.sampled_from(["d1", "d2", "d3"])
 
 
 class Model:
-    """The model of a partition: batches with content and predecessor, and history."""
+    """The model of a partition: batches with content and predecessor, and history.
 
-    def __init__(self) -> None:
+    Args:
+        table: The partitions and batches that each version of the table has, oldest first.
+    """
+
+    def __init__(self, table: list[dict[str, str]]) -> None:
+        self.table = table
         self.content: dict[str, int] = {}
         self.before: dict[str, str | None] = {}
         self.history: list[str | None] = []
@@ -37,13 +42,14 @@ class Model:
     def current(self) -> str | None:
         return self.history[-1] if self.history else None
 
-    def publish(self, batch: str, version: int) -> None:
+    def publish(self, batch: str) -> None:
         self.before[batch] = self.current
-        self.move(batch, version)
+        self.move(batch)
 
-    def move(self, batch: str, version: int) -> None:
+    def move(self, batch: str | None) -> None:
+        """Change the current batch, in the version that follows."""
         self.history.append(batch)
-        self.versions.append(version)
+        self.versions.append(len(self.table) + 1)
         self.times.append(datetime.now(UTC))
 
 
@@ -53,10 +59,15 @@ class WarehouseMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.warehouse = connect(self.new_uri())
-        self.model = {day: Model() for day in ("d1", "d2", "d3")}
+        self.table: list[dict[str, str]] = []
+        self.model = {day: Model(self.table) for day in ("d1", "d2", "d3")}
         self.staged: list[sfx.BatchPin] = []
         self.value = 0
-        self.version = 0
+
+    def _committed(self) -> None:
+        """Note what the table has in the version that was just made."""
+        now = {day: model.current for day, model in self.model.items()}
+        self.table.append({day: batch for day, batch in now.items() if batch})
 
     def _frame(self) -> pd.DataFrame:
         self.value += 1
@@ -68,7 +79,8 @@ class WarehouseMachine(RuleBasedStateMachine):
             self._frame(), "db", "t", [day], partition_keys=["day"]
         )
         self._wrote(pin)
-        self._published([day], pin.batch_id)
+        self.model[day].publish(pin.batch_id)
+        self._committed()
 
     @rule(days=st.sets(DAYS, min_size=2))
     def store_many(self, days: set[str]) -> None:
@@ -77,7 +89,9 @@ class WarehouseMachine(RuleBasedStateMachine):
         frame = pd.concat([frame, frame], ignore_index=True)
         pin = self.warehouse.store_dataframe(frame, "db", "t", partition_by=["day"])
         self._wrote(pin)
-        self._published(days, pin.batch_id)
+        for day in days:
+            self.model[day].publish(pin.batch_id)
+        self._committed()
 
     @rule(day=DAYS)
     def stage(self, day: str) -> None:
@@ -98,7 +112,8 @@ class WarehouseMachine(RuleBasedStateMachine):
                 self.warehouse.publish(pin)
             return
         self.warehouse.publish(pin)
-        self._published([day], batch)
+        self.model[day].publish(batch)
+        self._committed()
 
     @rule(day=DAYS)
     def roll_back(self, day: str) -> None:
@@ -109,7 +124,8 @@ class WarehouseMachine(RuleBasedStateMachine):
                 self.warehouse.rollback("db", "t", [day])
             return
         assert self.warehouse.rollback("db", "t", [day]).batch_id == target
-        self._moved(day, target)
+        model.move(target)
+        self._committed()
 
     @rule(day=DAYS, data=st.data())
     def roll_back_to(self, day: str, data: st.DataObject) -> None:
@@ -119,7 +135,30 @@ class WarehouseMachine(RuleBasedStateMachine):
         target = data.draw(st.sampled_from(sorted({batch for batch in model.history if batch})))
         self.warehouse.rollback("db", "t", [day], to=target)
         if target != model.current:
-            self._moved(day, target)
+            model.move(target)
+            self._committed()
+
+    @precondition(lambda self: self.table)
+    @rule(data=st.data(), days=st.none() | st.sets(DAYS, min_size=1))
+    def roll_back_to_version(self, data: st.DataObject, days: set[str] | None) -> None:
+        version = data.draw(st.integers(1, len(self.table)))
+        known = {day for day, model in self.model.items() if model.history}
+        scope = known if days is None else days
+        named = None if days is None else sorted(days)
+        if not scope <= known:
+            with pytest.raises(sfx.PartitionNotFound):
+                self.warehouse.rollback("db", "t", named, to_version=version)
+            return
+        then = self.table[version - 1]
+        plan = self.warehouse.plan_rollback("db", "t", named, to_version=version)
+        pin = self.warehouse.rollback("db", "t", named, to_version=version)
+        assert pin.batches == {day: batch for day, batch in then.items() if day in scope}
+        moved = {day for day in scope if self.model[day].current != then.get(day)}
+        assert {step.partition for step in plan if step.previous != step.batch_id} == moved
+        for day in moved:
+            self.model[day].move(then.get(day))
+        if moved:
+            self._committed()
 
     @rule()
     def repair_finds_nothing(self) -> None:
@@ -144,8 +183,24 @@ class WarehouseMachine(RuleBasedStateMachine):
             assert [entry.batch_id for entry in reversed(entries)] == model.history
             assert [entry.version for entry in reversed(entries)] == model.versions
             middle = len(model.history) // 2
-            frame = self.warehouse.load_dataframe("db", "t", [day], as_of=model.times[middle])
-            assert frame["value"].tolist() == [model.content[model.history[middle]]] * 2
+            if (then := model.history[middle]) is not None:
+                at = model.times[middle]
+                frame = self.warehouse.load_dataframe("db", "t", [day], as_of=at)
+                assert frame["value"].tolist() == [model.content[then]] * 2
+
+    @invariant()
+    def versions_are_as_the_model_says(self) -> None:
+        table = getattr(self, "table", [])
+        for version in {len(table), (len(table) + 1) // 2}:
+            wanted = table[version - 1] if version else {}
+            if not wanted:
+                continue
+            assert self.warehouse.pin("db", "t", version=version).batches == wanted
+            day, batch = next(iter(wanted.items()))
+            frame = self.warehouse.load_dataframe("db", "t", [day], version=version)
+            assert frame["value"].tolist() == [self.model[day].content[batch]] * 2
+            feed = self.warehouse.changes("db", "t", since=version - 1)
+            assert [one.version for one in feed] == list(range(version, len(table) + 1))
 
     @invariant()
     def every_batch_ever_written_is_still_there(self) -> None:
@@ -158,16 +213,6 @@ class WarehouseMachine(RuleBasedStateMachine):
         for day, batch in pin.entries:
             assert batch > max(self.model[day].content, default="")
             self.model[day].content[batch] = self.value
-
-    def _published(self, days: Iterable[str], batch: str) -> None:
-        """All partitions of a call change in one version of the table."""
-        self.version += 1
-        for day in days:
-            self.model[day].publish(batch, self.version)
-
-    def _moved(self, day: str, batch: str) -> None:
-        self.version += 1
-        self.model[day].move(batch, self.version)
 
 
 @pytest.mark.parametrize(("kind", "examples", "steps"), [("embedded", 25, 20), ("stack", 4, 12)])

@@ -8,7 +8,16 @@ import typer
 
 from airflow_sfx.cli import output
 from airflow_sfx.cli.completion import complete_column, complete_operand
-from airflow_sfx.cli.options import Batch, Json, Partitions, Settings, TableArgument
+from airflow_sfx.cli.options import (
+    AsOf,
+    Batch,
+    Json,
+    Partitions,
+    Settings,
+    TableArgument,
+    Version,
+    moment_of,
+)
 from airflow_sfx.cli.output import counting, print_json, visible_json, waiting
 from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch
 from airflow_sfx.core.pin import BatchPin
@@ -32,11 +41,14 @@ def pin(
     context: typer.Context,
     table: TableArgument,
     partition: Partitions = None,
+    as_of: AsOf = None,
+    version: Version = None,
     as_json: Json = False,
 ) -> None:
-    """Print the pin of the current batches as JSON."""
+    """Print the pin of the current batches, or of those of a time or a version, as JSON."""
     settings: Settings = context.obj
-    found = settings.table(table, partition).current()
+    at = moment_of(as_of)
+    found = settings.table(table, partition).current(at, version)
     if as_json:
         print_json(found)
     else:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from airflow_sfx.cli import output
-from airflow_sfx.cli.options import AsOf, Json, Settings, moment_of
+from airflow_sfx.cli.options import AsOf, Json, Settings, Version, moment_of
 from airflow_sfx.cli.output import print_json, waiting
 
 
@@ -27,16 +27,17 @@ def sql(
         ),
     ],
     as_of: AsOf = None,
+    version: Version = None,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV.")] = False,
 ) -> None:
-    """Run a SELECT on the current batches, or those of a time."""
+    """Run a SELECT on the current batches, or those of a time or a version."""
     if as_json and as_csv:
         raise typer.BadParameter("--json and --csv were both given: pass one of them")
     settings: Settings = context.obj
     at = moment_of(as_of)
     with waiting("running the query"):
-        found = settings.warehouse.sql(query, as_of=at, as_="arrow")
+        found = settings.warehouse.sql(query, as_of=at, version=version, as_="arrow")
     from airflow_sfx.warehouse.diff.rows import row_of
 
     rows: list[dict[str, Any]] = [dict(row_of(found, number)) for number in range(len(found))]

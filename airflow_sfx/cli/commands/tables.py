@@ -14,16 +14,18 @@ import typer
 from airflow_sfx.cli import output
 from airflow_sfx.cli.commands.lifecycle.lineage import stale_input
 from airflow_sfx.cli.commands.staged import show_staged
-from airflow_sfx.cli.follow import new_changes
+from airflow_sfx.cli.follow import last_version, new_versions
 from airflow_sfx.cli.options import (
     AsOf,
     Batch,
     Chosen,
+    Follow,
     Json,
     Partitions,
     Settings,
     TableArgument,
     Values,
+    Version,
     moment_of,
 )
 from airflow_sfx.cli.output import print_json, waiting
@@ -143,9 +145,7 @@ def history(
     partition: Partitions = None,
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of changes.")] = 100,
     every: Annotated[bool, typer.Option("--all", help="List all changes, however many.")] = False,
-    follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Print new changes as they come, until Ctrl-C.")
-    ] = False,
+    follow: Follow = False,
     as_json: Json = False,
 ) -> None:
     """List the changes of a table, newest first."""
@@ -178,12 +178,12 @@ def history(
         )
         for e in found
     ]
-    headings = ("partition", "no", "change", "batch", "previous", "at (UTC)", "who", "why")
+    headings = ("partition", "version", "change", "batch", "previous", "at (UTC)", "who", "why")
     output.table(
         f"history of {chosen.ref}",
         headings,
         rows,
-        right=("no",),
+        right=("version",),
         below=("who", "why"),
         none=f"{chosen.ref} has no changes",
     )
@@ -194,9 +194,13 @@ def _follow(chosen: Chosen, *, as_json: bool) -> None:
     layout = chosen.opened.layout
     names = {layout.name(Partition(values)) for values in chosen.partitions or ()}
     with suppress(KeyboardInterrupt):
-        changes = new_changes(chosen.warehouse, *chosen.names, names or None)
+        since = last_version(chosen.warehouse, *chosen.names)
         output.say(f"waiting for changes of {chosen.ref}; Ctrl-C ends it", err=True)
-        for entry in changes:
+        found = new_versions(chosen.warehouse, *chosen.names, since)
+        entries = (entry for version in found for entry in version.changes)
+        for entry in entries:
+            if names and entry.partition not in names:
+                continue
             if as_json:
                 print_json(entry, indent=None)
             else:
@@ -218,6 +222,7 @@ def head(
     partition: Partitions = None,
     batch: Batch = None,
     as_of: AsOf = None,
+    version: Version = None,
     rows: Annotated[int, typer.Option("--rows", "-n", min=1, help="Number of rows.")] = 10,
     as_json: Json = False,
 ) -> None:
@@ -226,7 +231,13 @@ def head(
     at = moment_of(as_of)
     chosen = settings.table(table, partition)
     pieces = settings.warehouse.load_dataframe(
-        *chosen.names, chosen.partitions, batch_id=batch, as_of=at, as_="arrow", batches=True
+        *chosen.names,
+        chosen.partitions,
+        batch_id=batch,
+        as_of=at,
+        version=version,
+        as_="arrow",
+        batches=True,
     )
     from airflow_sfx.warehouse.diff.rows import row_of
 

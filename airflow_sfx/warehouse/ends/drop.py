@@ -31,6 +31,7 @@ from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, Expected, commit
 from airflow_sfx.warehouse.log.metastore_sync import known_names
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
+from airflow_sfx.warehouse.log.resolve import batches_at
 from airflow_sfx.warehouse.table.names import (
     NameEvent,
     NameRecord,
@@ -49,6 +50,10 @@ from airflow_sfx.warehouse.table.tombstones import (
 )
 from airflow_sfx.warehouse.undo.rollback import completed_tombstones, plan_rollback, roll_back
 from airflow_sfx.warehouse.undo.rollback_report import RollbackStep
+from airflow_sfx.warehouse.undo.rollback_version import (
+    plan_rollback_to_version,
+    roll_back_to_version,
+)
 
 
 def drop_partitions(
@@ -224,6 +229,7 @@ def restore_table(
     author: Author,
     *,
     to: str | None = None,
+    to_version: int | None = None,
     expected: Expected | None = None,
 ) -> BatchPin:
     """Bring a dropped table back, with the partitions that were dropped with it.
@@ -239,25 +245,32 @@ def restore_table(
             have not expired since.
         author: Who restores it, and why.
         to: The batch to roll back to, or None for those that were dropped.
+        to_version: The version of the table to roll back to, or None.
         expected: The batches that must be current, or None for no condition.
 
     Returns:
         The pin of the batches that are current now.
 
     Raises:
-        PartitionNotFound: A named partition never had a batch.
+        PartitionNotFound: A named partition never had a batch, or had none at the version.
         BatchNotFound: The batch of a named partition has expired.
     """
+    dropped = Table.of(record.info, store, metastore)
+    if to_version is not None:  # which may be one at which it was dropped
+        batches_at(dropped, PartitionLog(dropped), partitions, to_version)
     late = Author(record.producer, record.reason)  # who dropped the table, and died
-    end_late_batches(Table.of(record.info, store, metastore), late)
+    end_late_batches(dropped, late)
     table = Table.of(metastore.create_table(record.info), store, metastore)
     log = PartitionLog(table)
-    partitions = _to_restore(
-        table, log, record, partitions, to, lambda: completed_tombstones(table, log)
-    )
-    pin = table.pin({})
-    if partitions:
-        pin = roll_back(table, log, partitions, author, to=to, expected=expected)
+    if to_version is not None:
+        pin = roll_back_to_version(table, log, partitions, author, to_version, expected=expected)
+    else:
+        partitions = _to_restore(
+            table, log, record, partitions, to, lambda: completed_tombstones(table, log)
+        )
+        pin = table.pin({})
+        if partitions:
+            pin = roll_back(table, log, partitions, author, to=to, expected=expected)
     made = new_record(NameEvent.CREATED, table.info, author.producer, author.reason)
     record_name(store, made)
     return pin
@@ -269,6 +282,7 @@ def plan_restore(
     partitions: Sequence[Partition] | None,
     *,
     to: str | None = None,
+    to_version: int | None = None,
 ) -> list[RollbackStep]:
     """Return what `restore_table` would do to each partition, without changing anything.
 
@@ -277,12 +291,16 @@ def plan_restore(
         record: How it was dropped.
         partitions: As for `restore_table`.
         to: As for `restore_table`.
+        to_version: As for `restore_table`.
 
     Raises:
-        PartitionNotFound: A named partition never had a batch.
+        PartitionNotFound: A named partition never had a batch, or had none at the version.
         BatchNotFound: The batch of a named partition has expired.
     """
     log = PartitionLog(table)
+    if to_version is not None:
+        batches_at(table, log, partitions, to_version)
+        return plan_rollback_to_version(table, log, partitions, to_version)
     due = _to_restore(table, log, record, partitions, to, lambda: read_tombstones(table))
     return plan_rollback(table, log, due, to=to) if due else []
 

@@ -7,7 +7,7 @@ process that finds it behind updates it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.paths import commit_id
 from airflow_sfx.core.positions import Consumed
 from airflow_sfx.core.producer import Producer
-from airflow_sfx.core.stored.log_entry import EntryHeader
+from airflow_sfx.core.stored.log_entry import EntryHeader, Mark
 from airflow_sfx.core.validation import storable_text
 from airflow_sfx.metastore.base import Move, TableInfo
 from airflow_sfx.storage.concurrency import put_all
@@ -58,6 +58,9 @@ Plan = Callable[[Mapping[str, Head]], Sequence[Change]]
 
 Veto = Callable[[], SfxError | None]
 """Returns why changes must not be committed any more, or None."""
+
+More = Callable[[LogState], Collection[str]]
+"""Returns the names of partitions, for a state of the table."""
 
 Expected = Mapping[str, str | None]
 """The batch that must be current by partition name, or None for no batch."""
@@ -118,6 +121,7 @@ def commit(
     *,
     beside: Beside | None = None,
     veto: Veto | None = None,
+    more: More | None = None,
     rewrites: bool = False,
     consumed: Consumed | None = None,
 ) -> list[LogEntry]:
@@ -135,6 +139,8 @@ def commit(
         beside: What changes beside the entries; by default, the columns of what is undone.
         veto: Refuses the changes, given what the log has now; by default, batches of partitions
             that have none if the table was dropped.
+        more: Returns further partitions that the plan is to see, given the state that the commit
+            follows; by default none.
         rewrites: Whether the new batches have the rows of current ones in another form, so that the
             night does not take them for a night's work.
         consumed: The records of a stream that the commit adds, and the positions that it demands.
@@ -158,6 +164,8 @@ def commit(
     changes: Sequence[Change] | None = None
     for attempt in attempts(_RETRY_SECONDS, first=0.004, longest=0.25):
         state = log.state if attempt == 1 else log.look()
+        if more is not None:
+            heads = {**dict.fromkeys(more(state), Head()), **heads}
         before, heads = heads, log.refreshed(state, heads)
         if changes is None or _last(before) != _last(heads):
             changes = plan(heads)
@@ -319,12 +327,14 @@ def _moving(table: Table, entries: Sequence[LogEntry]) -> AbstractContextManager
     return table.metastore.moving(table.ref, names, at=table.info.location)
 
 
-def refuse_unexpected(table: Table, heads: Mapping[str, Head], expected: Expected | None) -> None:
+def refuse_unexpected(
+    table: Table, heads: Mapping[str, Head | Mark], expected: Expected | None
+) -> None:
     """Raise an error if partitions have changed since the author saw them.
 
     Args:
         table: The table.
-        heads: The heads of the partitions.
+        heads: What is current in the partitions.
         expected: The batches that the author saw, or None for no expectation.
 
     Raises:

@@ -23,6 +23,8 @@ from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.table_log import LogState, TableLog
 
 _PREFETCH = 64
+_HIGHEST = 10**10 - 1
+"""The highest number that the name of an entry can have."""
 _ROUNDED = timedelta(seconds=1)
 """S3 rounds modification times to seconds."""
 
@@ -278,6 +280,17 @@ class PartitionLog:
         )
         return [entry for entry in found if entry]
 
+    def state_at(self, version: int) -> LogState | None:
+        """Return the state of the table at a version, or None if it has not reached it.
+
+        Raises:
+            InconsistentBatch: The entry was removed.
+        """
+        there = not version or (version <= _HIGHEST and self._log.find(version) is not None)
+        if not there and version > self.look().version:
+            return None
+        return self._log.state(version)
+
     def version_at(self, at: datetime) -> int:
         """Return the version of the table at a time, by binary search; 0 if it had none."""
         last, now = self.look().version, datetime.now(UTC)
@@ -289,10 +302,6 @@ class PartitionLog:
             else:
                 after = middle
         return before
-
-    def marks_at(self, version: int, names: Collection[str] | None = None) -> dict[str, Mark]:
-        """Return what was current in partitions at a version of the table, by name."""
-        return self._log.state(version).marks(names)
 
     def made_at(self, header: EntryHeader, now: datetime) -> datetime:
         """Return when an entry was made, with a request only for times in the future."""

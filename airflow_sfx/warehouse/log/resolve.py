@@ -1,4 +1,4 @@
-"""Resolve partitions to batches: current, of a time, or of a batch ID."""
+"""Resolve partitions to batches: current, of a time or a version, or of a batch ID."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 from airflow_sfx.core.batch_id import check_batch_id
-from airflow_sfx.core.errors import InvalidName, TableNotFound, WarehouseUnavailable
+from airflow_sfx.core.errors import (
+    BatchNotFound,
+    InvalidName,
+    TableNotFound,
+    WarehouseUnavailable,
+)
 from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.partition import Partition
-from airflow_sfx.core.validation import zoned
+from airflow_sfx.core.validation import whole, zoned
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.warehouse.log.metastore_sync import behind, catch_up
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
@@ -18,6 +23,96 @@ from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.table_log import LogState
 
 _log = logging.getLogger(__name__)
+
+At = datetime | int
+"""A moment of a table: a time with a time zone, or a version."""
+
+_OPTIONS = {
+    "batch_id": "--batch",
+    "as_of": "--as-of",
+    "version": "--version",
+    "to": "--to",
+    "to_version": "--to-version",
+}
+
+
+def refuse_two(given: Mapping[str, object]) -> None:
+    """Raise an error if several arguments were given of which one may be.
+
+    Args:
+        given: The arguments by name.
+
+    Raises:
+        InvalidName: Several are not None.
+
+    Example:
+        >>> refuse_two({"batch_id": None, "version": 42})
+    """
+    first, *more = [name for name, value in given.items() if value is not None] or [""]
+    if more:
+        raise InvalidName(
+            f"{first}= and {more[0]}= were both given",
+            remedy="pass one of them",
+            cli_rule=f"{_OPTIONS[first]} and {_OPTIONS[more[0]]} were both given",
+        )
+
+
+def one_moment(as_of: datetime | None, version: int | None) -> At | None:
+    """Return the moment that ``as_of=`` or ``version=`` names, or None for now.
+
+    Raises:
+        InvalidName: Both were given, or the one that was given breaks a rule.
+
+    Example:
+        >>> one_moment(None, 42)
+        42
+    """
+    refuse_two({"as_of": as_of, "version": version})
+    if version is not None:
+        return version_number(version, "version")
+    return None if as_of is None else zoned(as_of, "as_of")
+
+
+def version_number(number: int, argument: str) -> int:
+    """Check that an argument may be a version of a table.
+
+    Args:
+        number: The argument.
+        argument: Its name, for the message.
+
+    Returns:
+        The number.
+
+    Raises:
+        InvalidName: It is not a whole number, or is below 1.
+
+    Example:
+        >>> version_number(0, "version")
+        Traceback (most recent call last):
+        ...
+        airflow_sfx.core.errors.InvalidName: version=0: the first version of a table is 1
+    """
+    if whole(number, argument) < 1:
+        raise InvalidName(f"{argument}={number}: the first version of a table is 1")
+    return number
+
+
+def state_at(table: Table, log: PartitionLog, version: int) -> LogState:
+    """Return the state of a table at a version.
+
+    Raises:
+        BatchNotFound: The table has not reached that version.
+        InconsistentBatch: The log entry was removed.
+    """
+    state = log.state_at(version)
+    if state is None:
+        last = log.state.version
+        raise BatchNotFound(
+            f"{table.ref} has no version {version:,}: its last one is {last:,}; `sfx history"
+            f" {table.ref}` lists them",
+            table=str(table.ref),
+        )
+    return state
 
 
 def current_batches(
@@ -138,31 +233,36 @@ def heads_to_read(table: Table, log: PartitionLog, names: Collection[str]) -> di
     return log.heads_at(state, names)
 
 
-def batches_as_of(
-    table: Table, log: PartitionLog, partitions: Sequence[Partition] | None, at: datetime
+def batches_at(
+    table: Table, log: PartitionLog, partitions: Sequence[Partition] | None, at: At
 ) -> dict[str, str]:
-    """Return the batch that was current in each partition at a time.
+    """Return the batch that was current in each partition at a time or a version.
 
     Args:
         table: The table.
         log: Its log.
         partitions: The partitions, or None for all that had a batch.
-        at: The time, with a time zone.
+        at: The time or the version.
 
     Returns:
         Batch IDs by partition name.
 
     Raises:
-        InvalidName: The time has no time zone.
-        PartitionNotFound: A named partition had no batch then.
+        BatchNotFound: The table has not reached that version.
+        PartitionNotFound: A named partition had no batch then, or no partition had one.
     """
-    at = zoned(at, "as_of")
     names = None if partitions is None else [table.layout.name(one) for one in partitions]
-    marks = log.marks_at(log.version_at(at), names)
+    if isinstance(at, datetime):
+        version, when = log.version_at(at), f"at {at.isoformat()}"
+    else:
+        version, when = at, f"at version {at:,}"
+    marks = state_at(table, log, version).marks(names)
     found = {name: mark.batch_id for name, mark in sorted(marks.items()) if mark.batch_id}
     for name in names or ():
         if name not in found:
-            raise table.missing(name, f"had no batch at {at.isoformat()}")
+            raise table.missing(name, f"had no batch {when}")
+    if not found:
+        raise table.missing("", f"has no partition that had a batch {when}")
     return found
 
 

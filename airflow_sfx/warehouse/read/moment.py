@@ -44,6 +44,25 @@ def same_moment(
     )
 
 
+def refuse_several(refs: Sequence[TableRef], version: int) -> None:
+    """Raise an error unless a version is asked of one table.
+
+    Args:
+        refs: The tables of a query that are not pinned.
+        version: The version.
+
+    Raises:
+        InvalidName: There are several tables, or none.
+    """
+    if len(refs) != 1:
+        raise InvalidName(
+            f"version={version} is of one table, and the query reads"
+            f" {', '.join(map(str, refs)) or 'only tables with pins'}",
+            remedy="pass pins=, with sfx.pin(db, table, version=…) for each table",
+            cli_remedy="query one table, or pass --as-of",
+        )
+
+
 def one_pin_each(pins: Iterable[BatchPin], refs: Collection[TableRef]) -> dict[TableRef, BatchPin]:
     """Return pins by table; pins of one table are merged.
 

@@ -12,6 +12,8 @@ test_that("a pin names exactly its rows, and a rollback gives back the batch bef
   expect_s3_class(told$at, "POSIXct")
   expect_identical(sf_history("sales", "pinned", limit = 1), told[1, ])
   expect_identical(sf_reader("sales", "pinned", 20161031, batch_id = second$batches[[1]]), sold[1, ])
+  expect_identical(sf_reader("sales", "pinned", 20161031, version = told$version[2]), sold[1, ])
+  expect_identical(sf_pin("sales", "pinned", version = 1)$batches, first$batches)
 })
 
 test_that("a staged batch is current once it is published", {

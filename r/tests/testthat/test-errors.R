@@ -41,6 +41,7 @@ test_that("arguments are checked", {
   expect_match(refusal(sf_reader("a"))$what, "resource")
   expect_match(refusal(sf_writer(sold, "a"))$what, "`resource` is missing", fixed = TRUE)
   expect_match(refusal(sf_pin("a", "b", as_of = "tomorrow"))$what, "is not a time")
+  expect_match(refusal(sf_pin("a", "b", version = 1.5))$what, "whole number")
   wrong_name <- refusal(sf_writer(sold, "a b", "c"))
   expect_no_match(wrong_name$what, "use 1 to", fixed = TRUE)
   expect_match(wrong_name$remedy, "^use 1 to")

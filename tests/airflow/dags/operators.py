@@ -127,6 +127,13 @@ def undo_run():
     )
 
 
+@dag(schedule=None, params={"version": Param(1, type=["integer", "string"])})
+def undo_since():
+    RollbackBatchOperator(
+        task_id="undo", table="since.items", to_version="{{ params.version }}", reason="a bad day"
+    )
+
+
 @dag(schedule=None, params={"write": Param(True, type="boolean")})
 def spark_job():
     """Pinned input, a real spark-submit, output published only when the job has succeeded."""
@@ -177,5 +184,6 @@ def spark_job_in_a_cluster():
 classic()
 undo()
 undo_run()
+undo_since()
 spark_job()
 spark_job_in_a_cluster()

@@ -75,6 +75,26 @@ def test_only_the_last_attempt_of_a_run_is_undone(airflow, warehouse):
     assert "cleared.items: to no batch" in log
 
 
+def test_all_that_came_after_a_version_is_undone_in_the_whole_table(airflow, warehouse):
+    def store(n: int, day: str) -> sfx.BatchPin:
+        return warehouse.store_dataframe(pd.DataFrame({"n": [n]}), "since", "items", [day])
+
+    first = store(1, "a")
+    store(2, "a")
+    store(2, "b")
+    log = airflow.succeed("undo_since").log
+    assert f"since.items a: to the batch {first.batch_id}, published at" in log
+    assert "since.items b: to no batch" in log
+    assert warehouse.pin("since", "items") == first
+    (undo,) = warehouse.changes("since", "items", since=3)
+    assert (undo.operation.value, undo.reason, len(undo.changes)) == ("rollback", "a bad day", 2)
+    assert undo.producer.dag_id == "undo_since"
+    airflow.succeed("undo_since")  # nothing is left to do
+    run = airflow.run("undo_since", conf={"version": "newest"})
+    assert "has to_version='newest': pass a number, as `sfx history` lists them" in run.log
+    assert len(warehouse.changes("since", "items")) == 4
+
+
 def test_a_rollback_without_a_target_is_refused_when_the_dag_is_parsed(airflow):
     kind, message = airflow.probe("operator_error", operator="RollbackBatchOperator", arguments={})
     assert kind == "InvalidName"

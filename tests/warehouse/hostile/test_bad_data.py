@@ -92,6 +92,7 @@ def calls(
         "audit_run": {"dag_id": "a", "run_id": "b"},
         "audit_backfill": {"dag_id": "a", "backfill_id": "1", "run_ids": ["r"]},
         "audit_commit": {**table, "commit": commit},
+        "changes": table,
         "check": table,
         "declared_checks": table,
         "discard": {"pin": ended},

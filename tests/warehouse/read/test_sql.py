@@ -75,6 +75,16 @@ def test_a_query_reads_the_batches_of_pins_or_of_a_time(shop) -> None:
     assert shop.sql(query, pins=before)["sold"].tolist() == [33]
     assert shop.sql(query, pins=[before])["sold"].tolist() == [33]
     assert shop.sql(query, as_of=moment)["sold"].tolist() == [33]
+    (last,) = shop.history("shop", "orders", limit=1)
+    assert shop.sql(query, version=last.version - 1)["sold"].tolist() == [33]
+    both = 'select * from shop.orders join shop."items" using (item)'
+    assert (
+        shop.sql_pins(both, version=last.version - 1, pins=shop.pin("shop", "items"))[0] == before
+    )
+    with pytest.raises(sfx.InvalidName, match="is of one table, and the query reads"):
+        shop.sql(both, version=1)
+    with pytest.raises(sfx.InvalidName, match="as_of= and version= were both given"):
+        shop.sql(query, version=1, as_of=moment)
     days = [shop.pin("shop", "orders", [day]) for day in DAYS[1:]]
     assert shop.sql(query, pins=days)["sold"].tolist() == [23]
     assert shop.sql_pins(query, pins=before) == [before]

@@ -147,6 +147,21 @@ def test_a_rollback_and_a_publish_with_a_wrong_reason_leave_the_history_readable
     [
         ({"as_of": "2016-11-01"}, sfx.InvalidName, "as_of='2016-11-01' is not a time"),
         ({"as_of": date(2016, 11, 1)}, sfx.InvalidName, "is not a time"),
+        ({"version": "1"}, sfx.InvalidName, "version='1' is not a whole number"),
+        ({"version": True}, sfx.InvalidName, "version=True is not a whole number"),
+        ({"version": 0}, sfx.InvalidName, "version=0: the first version of a table is 1"),
+        ({"version": 2}, sfx.BatchNotFound, "has no version 2: its last one is 1"),
+        ({"version": 10**40}, sfx.BatchNotFound, "its last one is 1"),
+        (
+            {"version": 1, "as_of": datetime(2016, 11, 1, tzinfo=UTC)},
+            sfx.InvalidName,
+            "as_of= and version= were both given: pass one of them",
+        ),
+        (
+            {"version": 1, "batch_id": "20161101002256"},
+            sfx.InvalidName,
+            "batch_id= and version= were both given",
+        ),
         ({"columns": "item"}, sfx.InvalidName, "columns='item' is not a list"),
         ({"columns": [0]}, sfx.InvalidName, "columns= holds 0, which is not a column's name"),
         ({"filters": {"sold": 1}}, sfx.SchemaMismatch, "it is a dict.*pass a list of conditions"),

@@ -42,6 +42,39 @@ def test_as_of_a_time_before_the_first_batch_is_not_found(warehouse, frame) -> N
         warehouse.load_dataframe("sales", "items", [DAY], as_of=datetime(2016, 1, 1))
 
 
+def test_a_version_is_the_table_after_that_change_in_all_partitions(warehouse, frame) -> None:
+    other = frame.assign(price=0.0)
+    first = warehouse.store_dataframe(frame, "sales", "items", [DAY])  # 1
+    warehouse.store_dataframe(other, "sales", "items", ["20161101"])  # 2
+    warehouse.store_dataframe(other, "sales", "items", [DAY])  # 3
+    warehouse.drop("sales", "items", ["20161101"])  # 4
+    assert [one.version for one in warehouse.history("sales", "items")] == [4, 3, 2, 1]
+    pins = [warehouse.pin("sales", "items", version=number) for number in (1, 2, 3, 4)]
+    assert pins[0] == first
+    assert [sorted(pin.batches) for pin in pins] == [
+        [DAY],
+        [DAY, "20161101"],
+        [DAY, "20161101"],
+        [DAY],
+    ]
+    assert [pin.batches[DAY] == first.batch_id for pin in pins] == [True, True, False, False]
+    assert pins[3] == warehouse.pin("sales", "items")
+    both = warehouse.load_dataframe("sales", "items", version=2)
+    assert both["price"].eq(0).sum() == len(frame)
+    pd.testing.assert_frame_equal(
+        warehouse.load_dataframe("sales", "items", [DAY], version=2), frame
+    )
+    held = warehouse.pin_and_hold("sales", "items", name="report", version=2)
+    assert held.pin == pins[1]
+    with pytest.raises(sfx.PartitionNotFound, match="20161101 had no batch at version 1"):
+        warehouse.load_dataframe("sales", "items", ["20161101"], version=1)
+    with pytest.raises(sfx.BatchNotFound, match="no version 5: its last one is 4"):
+        warehouse.pin("sales", "items", version=5)
+    warehouse.discard(warehouse.store_dataframe(frame, "sales", "new", publish=False))
+    with pytest.raises(sfx.PartitionNotFound, match="sales.new had no batch at version 1"):
+        warehouse.load_dataframe("sales", "new", version=1)
+
+
 def test_many_partitions_in_one_call_have_one_batch_id_and_come_back_as_one_frame(
     warehouse,
 ) -> None:

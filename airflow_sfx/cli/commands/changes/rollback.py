@@ -49,7 +49,10 @@ def rollback(
         list[str] | None,
         typer.Argument(
             metavar="PARTITION",
-            help="Partitions to roll back; required if the table has partition keys.",
+            help=(
+                "Partitions to roll back; required if the table has partition keys, except with"
+                " --to-version."
+            ),
             autocompletion=complete_partition,
         ),
     ] = None,
@@ -60,6 +63,17 @@ def rollback(
             metavar="BATCH",
             help="Batch to make current (default: the previous one).",
             autocompletion=complete_batch,
+        ),
+    ] = None,
+    to_version: Annotated[
+        int | None,
+        typer.Option(
+            "--to-version",
+            metavar="N",
+            help=(
+                "Undo all that came after this version of the table, as `sfx history` lists them,"
+                " in the partitions, or without partitions in the whole table."
+            ),
         ),
     ] = None,
     run: Annotated[
@@ -110,10 +124,10 @@ def rollback(
     settings: Settings = context.obj
     units = [one for one in (run, backfill, commit) if one is not None]
     if units:
-        if table is not None or to is not None or len(units) > 1:
+        if any(one is not None for one in (table, to, to_version)) or len(units) > 1:
             raise typer.BadParameter(
                 "--run, --backfill and --commit undo a whole run, backfill or commit: use one of"
-                " them, without tables, partitions or --to"
+                " them, without tables, partitions, --to or --to-version"
             )
         if commit is not None and last_attempt:
             raise typer.BadParameter("a commit has no attempts: omit --last-attempt")
@@ -128,10 +142,11 @@ def rollback(
         )
     chosen = settings.table(table, partition)
     dropped = chosen.opened.is_dropped
-    if chosen.partitions is None and chosen.keyed and not dropped:
+    whole = chosen.partitions is None and to_version is not None
+    if chosen.partitions is None and chosen.keyed and not (dropped or whole):
         raise typer.BadParameter(f"{chosen.ref} is partitioned: name the partitions to roll back")
-    values = chosen.partitions if dropped else _values(chosen)
-    steps = settings.warehouse.plan_rollback(*chosen.names, values, to=to)
+    values = chosen.partitions if dropped or whole else _values(chosen)
+    steps = settings.warehouse.plan_rollback(*chosen.names, values, to=to, to_version=to_version)
     now = {step.partition: step.previous for step in steps}
     goal = {step.partition: step.batch_id for step in steps}
     left = _left(chosen, steps)
@@ -148,7 +163,7 @@ def rollback(
     ):
         expected = None if dropped else now
         done = settings.warehouse.rollback(
-            *chosen.names, values, to=to, reason=reason, expected=expected
+            *chosen.names, values, to=to, to_version=to_version, reason=reason, expected=expected
         )
         _report(chosen, done, now, steps.models, as_json=as_json)
         if yes:  # otherwise the plan has shown it
@@ -166,8 +181,9 @@ def _report(
     if as_json:
         print_json({**json.loads(done.to_json()), "models": models})
         return
-    for name, batch in done.entries:
-        output.say(f"{chosen.ref} {name}".rstrip() + f": {before.get(name) or _NONE} → {batch}")
+    for name, previous in before.items():
+        batch = done.batches.get(name, _NONE)
+        output.say(f"{chosen.ref} {name}".rstrip() + f": {previous or _NONE} → {batch}")
 
 
 def _dropped(chosen: Chosen) -> str:
