@@ -8,7 +8,7 @@ condition are stored nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Collection, Container, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.retention.downstream import DownstreamErasure
 
 _SEARCH_CONCURRENCY = 4  # each thread has one file in memory
+_WRITTEN_AT_ONCE = 1000
+"""The most partitions that are written before the first is replaced; a death repeats these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +196,10 @@ def erase(
         for match in matches:
             if match.found:
                 hits.setdefault(match.manifest.partition, []).append(match)
-        for name, of_partition in hits.items():
+        for name, of_partition, made in _rewritten(table, log, hits, dry_run=dry_run):
             current = known.current.get(name)
-            news = (
-                {}
-                if dry_run
-                else _replace(table, log, of_partition, known, erasure, author, columns, now)
+            news = made and _replace(
+                table, log, of_partition, made, known, erasure, author, columns, now
             )
             done = [one for one in of_partition if dry_run or one.manifest.batch_id in news]
             found += [
@@ -317,23 +317,42 @@ def _refuse_unknown(table: Table, columns: list[str], there: set[str]) -> None:
         )
 
 
+def _rewritten(
+    table: Table, log: PartitionLog, hits: Mapping[str, list[RowMatch]], *, dry_run: bool
+) -> Iterator[tuple[str, list[RowMatch], dict[str, Manifest]]]:
+    """Yield the partitions with their batches, and by ID what is to replace these.
+
+    The batches of many partitions are written together, as the calls were that wrote them.
+    """
+    names = list(hits)
+    for start in range(0, len(names), _WRITTEN_AT_ONCE):
+        some = names[start : start + _WRITTEN_AT_ONCE]
+        matches = [match for name in some for match in hits[name]]
+        made: dict[str, dict[str, Manifest]] = {name: {} for name in some}
+        news = [] if dry_run else without(table, log, matches)
+        for match, new in zip(matches, news, strict=not dry_run):
+            made[new.partition][match.manifest.batch_id] = new
+        for name in some:
+            yield name, hits[name], made[name]
+
+
 def _replace(
     table: Table,
     log: PartitionLog,
     matches: list[RowMatch],
+    news: Mapping[str, Manifest],
     known: _Batches,
     erasure: Erasure,
     author: Author,
     columns: list[str],
     now: datetime,
 ) -> dict[str, Manifest]:
-    """Write a partition's batches without the rows, and expire the old ones.
+    """Expire a partition's batches in favour of those without the rows.
 
     Replacements of discarded batches are discarded, too. Returns the new batches by old IDs.
     Batches that another erasure replaced first are left out; their replacements are to be searched.
     """
     name = matches[0].manifest.partition
-    news = {match.manifest.batch_id: without(table, log, match) for match in matches}
     record_rewritten(table, [(match.manifest, news[match.manifest.batch_id]) for match in matches])
     rows = sum(match.rows for match in matches)
     what = f"{counted(rows, 'row')} of {counted(len(matches), 'batch')}"

@@ -133,46 +133,60 @@ def _categorical(logical: LogicalSchema) -> list[str]:
     ]
 
 
-def without(table: Table, log: PartitionLog, match: RowMatch) -> Manifest:
-    """Write a batch again without the matching rows.
+def without(table: Table, log: PartitionLog, matches: Sequence[RowMatch]) -> list[Manifest]:
+    """Write batches again without the matching rows.
+
+    Batches that one call wrote are written as those of one call, with one batch ID and manifest.
+    Those with categories are not: what is left of them is each batch's own.
 
     Args:
         table: The table.
         log: The table's log.
-        match: The batch and its matching rows.
+        matches: The batches and their matching rows.
 
     Returns:
-        The new batch, which no log entry names yet.
+        The new batches, in the order of the matches, which no log entry names yet.
 
     Raises:
         InconsistentBatch: The number of remaining rows is wrong, as the files have changed.
     """
+    calls: dict[tuple[str, ...], list[_Rest]] = {}
+    for match in matches:
+        rest, old = _Rest(table, match), match.manifest
+        alone = _categorical(rest.logical)
+        calls.setdefault((old.batch_id, old.partition if alone else ""), []).append(rest)
+    new = {
+        (one.partition, replaced.manifest.batch_id): one
+        for call in calls.values()
+        for replaced, one in zip(call, _rewritten(table, log, call), strict=True)
+    }
+    return [new[match.manifest.partition, match.manifest.batch_id] for match in matches]
+
+
+def _rewritten(table: Table, log: PartitionLog, call: Sequence[_Rest]) -> list[Manifest]:
+    """Write batches of one call again, in their order."""
     from airflow_sfx.frames.parquet.writer import Encoder, gather
 
-    old = match.manifest
-    rest = _Rest(table, match)
-    logical = rest.logical
+    first = call[0]
+    old, logical = first.manifest, first.logical
     keys = [key for key in table.layout.keys if logical.resolve(key) is not None]
     units = {name.lower(): logical.unit(name) for name in logical.schema.names}
     encoder = Encoder(logical.schema, keys=keys, columns=old.columns, units=units)
     batches = BatchWriter(
-        table, log, BatchContent(rest.schema_text, old.columns, old.producer, old.inputs)
+        table, log, BatchContent(first.schema_text, old.columns, old.producer, old.inputs)
     )
-    chunks = ((old.partition, rows) for rows in gather(rest.pieces()))
-    batches.write(chunks, partial(encoded, encoder), small=False)
-    if rest.rows != old.rows - match.rows:
-        raise InconsistentBatch(
-            f"{match.rows} of {counted(old.rows, 'row')} were to be erased, but {rest.rows} would"
-            " be left: the files have changed since they were searched. No batch of this partition"
-            " was replaced; check it with `sfx verify`, and erase again",
-            table=str(table.ref),
-            partition=old.partition,
-            batch_id=old.batch_id,
-        )
-    (new,) = batches.seal(
-        staged=old.staged, checks=tuple(replace(one, detail="") for one in old.checks)
+    names = [rest.manifest.partition for rest in call]
+    chunks = ((rest.manifest.partition, rows) for rest in call for rows in gather(rest.pieces()))
+    batches.write(chunks, partial(encoded, encoder), small=False, claim=names)
+    for rest in call:
+        rest.check(table)
+    batches.add_results(
+        {
+            rest.manifest.partition: tuple(replace(one, detail="") for one in rest.manifest.checks)
+            for rest in call
+        }
     )
-    return new
+    return batches.seal(staged=old.staged)
 
 
 class _Rest:
@@ -181,6 +195,7 @@ class _Rest:
     def __init__(self, table: Table, match: RowMatch) -> None:
         self._files, self._options = _reading(table, match.manifest)
         self._match = match
+        self.manifest = match.manifest
         self.logical = self._options["lead"]
         self.rows = 0
         names = _categorical(self.logical)
@@ -211,6 +226,19 @@ class _Rest:
             if self._gone:
                 _add_values(self._gone, filter_rows(piece, condition))
             yield from rest.to_batches()
+
+    def check(self, table: Table) -> None:
+        """Raise an error unless the rows that are left are all those that did not match."""
+        old, found = self.manifest, self._match.rows
+        if self.rows != old.rows - found:
+            raise InconsistentBatch(
+                f"{found} of {counted(old.rows, 'row')} were to be erased, but {self.rows} would be"
+                " left: the files have changed since they were searched. The batch was not"
+                " replaced; check it with `sfx verify`, and erase again",
+                table=str(table.ref),
+                partition=old.partition,
+                batch_id=old.batch_id,
+            )
 
     def schema_text(self) -> str:
         """Return the schema with the remaining categories, as text."""

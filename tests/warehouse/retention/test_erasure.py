@@ -102,6 +102,47 @@ def test_rows_are_erased_from_every_batch_and_nothing_of_them_is_left(warehouse:
         warehouse.load_dataframe(first)
 
 
+def test_batches_of_one_call_are_replaced_by_those_of_one_call(warehouse: Warehouse) -> None:
+    for version in (1, 2):
+        days = pd.concat([frame(version).assign(day=day) for day in ("a", "b", "c")])
+        pin = warehouse.store_dataframe(days, "sales", "items", partition_by=["day"])
+    alone = store(warehouse, "c", 3)
+    report = erase(warehouse)
+    assert report.erased == 7
+    calls: dict[str, set[str]] = {}
+    for one in report.batches:
+        calls.setdefault(one.batch_id, set()).add(str(one.replaced_by))
+    assert [len(news) for news in calls.values()] == [1, 1, 1]
+    assert len(set.union(*calls.values())) == len(calls)
+    now = warehouse.pin("sales", "items")
+    assert {day: {batch} for day, batch in now.batches.items()} == {
+        "a": calls[pin.batch_id],
+        "b": calls[pin.batch_id],
+        "c": calls[alone.batch_id],
+    }
+    assert warehouse.load_dataframe("sales", "items")["client"].tolist() == ["Ada", "Bert"] * 3
+    assert warehouse.verify(now).rows == 6
+    assert warehouse.load_dataframe(warehouse.rollback("sales", "items", ["c"]))[
+        "version"
+    ].tolist() == [2, 2]
+    assert holding(warehouse, "Karla") == []
+
+
+def test_a_category_that_one_batch_of_a_call_has_left_is_not_left_in_another(
+    embedded_uri: str,
+) -> None:
+    warehouse = connect(embedded_uri)
+    data = pd.DataFrame({"day": ["a", "b"] * 2, "n": [1, 2, 3, 4], "who": list("xxyy")})
+    data["who"] = data["who"].astype("category")
+    warehouse.store_dataframe(data, "sales", "items", partition_by=["day"])
+    assert erase(warehouse, "n = 1").erased == 1
+    left = {day: warehouse.load_dataframe("sales", "items", [day])["who"] for day in ("a", "b")}
+    assert {day: list(one.cat.categories) for day, one in left.items()} == {
+        "a": ["y"],
+        "b": ["x", "y"],
+    }
+
+
 def test_a_rollback_goes_to_what_replaced_a_batch(warehouse: Warehouse) -> None:
     pins = [store(warehouse, DAYS[0], version) for version in (1, 2, 3)]
     erase(warehouse)
@@ -578,7 +619,7 @@ def test_files_that_change_between_search_and_replacement_lose_no_rows(
     with pytest.raises(
         sfx.InconsistentBatch, match="1 of 2 rows were to be erased, but 2 would be left"
     ):
-        without(table, PartitionLog(table), match)
+        without(table, PartitionLog(table), [match])
     assert warehouse.pin("sales", "old") == pin
 
 
