@@ -1,4 +1,4 @@
-"""The versions of a table after one of them, oldest first: a feed for consumers."""
+"""The versions of a table after one of them: a feed for consumers."""
 
 from __future__ import annotations
 

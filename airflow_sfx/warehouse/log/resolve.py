@@ -1,4 +1,4 @@
-"""Resolve partitions to batches: current, of a time or a version, or of a batch ID."""
+"""Resolve partitions to batches: those of now, of a time, a version or an ID."""
 
 from __future__ import annotations
 
