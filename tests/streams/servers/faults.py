@@ -38,8 +38,7 @@ class KinesisProxy:
         self.done: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.daemon_threads = True
+        self._server = _HttpServer(("127.0.0.1", 0), _Handler)
         self._server.proxy = self
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -56,7 +55,8 @@ class KinesisProxy:
             for name, chance in () if found else self.odds.get(operation, {}).items():
                 if not found and self.random.random() < chance:
                     found = name
-            self.done[found] += bool(found)
+            if found:
+                self.done[found] += 1
             return found
 
     def close(self) -> None:
@@ -64,11 +64,19 @@ class KinesisProxy:
         self._server.server_close()
 
 
+class _HttpServer(ThreadingHTTPServer):
+    daemon_threads = True
+    proxy: KinesisProxy
+
+    def handle_error(self, *_: object) -> None:
+        """Print nothing of clients that were killed."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = 1 << 16
-    server: ThreadingHTTPServer
+    server: _HttpServer
 
     def setup(self) -> None:
         super().setup()
