@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 unexport PYTHONDONTWRITEBYTECODE
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 
-.PHONY: help demo test lint bench docs images clean
+.PHONY: help demo test soak lint bench docs images clean
 
 help:  ## List the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -57,6 +57,10 @@ $(VENV)/.streams-installed: tests/streams/servers/package.json | $(BIN)/python
 
 test: $(VENV)/.dev-installed $(VENV)/.tools-installed $(VENV)/.streams-installed  ## Run all tests
 	$(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
+
+RECORDS ?= 1000000
+soak: $(VENV)/.dev-installed $(VENV)/.streams-installed  ## Read a million records of a stream through faults; RECORDS=: how many
+	SOAK_RECORDS=$(RECORDS) $(BIN)/python -m pytest tests/streams/test_exactly_once.py -n 0
 
 lint: $(VENV)/.dev-installed  ## Check style, types, the direction of imports and words
 	$(BIN)/ruff check .

@@ -17,9 +17,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
 from airflow_sfx.core.errors import PartitionNotFound, TableNotFound
@@ -138,6 +135,8 @@ def test_each_record_is_in_the_table_once(kinesalite: Server, tmp_path: Path) ->
         faulty(kinesalite.port, FAULTS, seed=11) as proxy,
         consumers(uri, proxy.url, stream.name, tmp_path) as running,
     ):
+        proxy.plan("GetRecords", "", *FAULTS["GetRecords"])  # each of them once at least
+        proxy.plan("ListShards", "limited")
         producer.start()
         started.wait(60)
         redelivery.start()

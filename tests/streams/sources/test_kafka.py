@@ -15,7 +15,7 @@ from airflow_sfx.core.io.timeouts import timeouts_of
 from airflow_sfx.streams.kafka import KafkaSource
 from tests.services import free_port
 from tests.streams.servers.streams import KafkaStream
-from tests.streams.test_sources import numbered, read, sent, until
+from tests.streams.sources.test_sources import numbered, read, sent, until
 
 
 @pytest.fixture(scope="module")

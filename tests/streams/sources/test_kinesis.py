@@ -13,7 +13,7 @@ from airflow_sfx.core.io.timeouts import timeouts_of
 from airflow_sfx.streams.kinesis import KinesisSource
 from tests.streams.servers.faults import faulty
 from tests.streams.servers.streams import KinesisStream
-from tests.streams.test_sources import numbered, read, sent, until
+from tests.streams.sources.test_sources import numbered, read, sent, until
 
 AN_ITERATOR, A_DAY = 301, 25 * 3600
 """After how many seconds, and more, an iterator and a record expire."""

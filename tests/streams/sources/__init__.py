@@ -1,0 +1,1 @@
+"""Sources of streams, on servers that run here."""
