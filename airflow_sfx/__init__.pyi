@@ -10,6 +10,7 @@ from ._default import (
     audit as audit,
     changes as changes,
     check as check,
+    compact as compact,
     connect as connect,
     declared_checks as declared_checks,
     diff as diff,

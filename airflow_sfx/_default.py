@@ -133,6 +133,7 @@ aggregate = default.aggregate
 audit = default.audit
 changes = default.changes
 check = default.check
+compact = default.compact
 declared_checks = default.declared_checks
 diff = default.diff
 end_retention = default.end_retention

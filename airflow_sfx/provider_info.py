@@ -37,6 +37,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Batch warehouse (sfx)",
                 "python-modules": [
+                    "airflow_sfx.operators.compact",
                     "airflow_sfx.operators.container",
                     "airflow_sfx.operators.models.promote",
                     "airflow_sfx.operators.models.rollback",

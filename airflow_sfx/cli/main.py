@@ -35,7 +35,7 @@ from airflow_sfx.cli.commands import (
     workbench,
 )
 from airflow_sfx.cli.commands.changes import audit, changes, night, rollback
-from airflow_sfx.cli.commands.lifecycle import announce, ends, lineage
+from airflow_sfx.cli.commands.lifecycle import announce, compact, ends, lineage
 from airflow_sfx.cli.commands.models import model, serve
 from airflow_sfx.cli.options import Settings
 from airflow_sfx.cli.output import VisibleFormatter, clean, visible
@@ -112,6 +112,7 @@ _FAMILIES = (
     rollback,
     staged,
     columns,
+    compact,
     ends,
     announce,
     maintenance,

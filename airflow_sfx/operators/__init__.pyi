@@ -1,3 +1,4 @@
+from .compact import CompactOperator as CompactOperator
 from .container import ContainerBatchOperator as ContainerBatchOperator
 from .models.promote import PromoteModelOperator as PromoteModelOperator
 from .models.rollback import RollbackModelOperator as RollbackModelOperator

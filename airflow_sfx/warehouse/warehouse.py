@@ -1782,6 +1782,61 @@ class Warehouse:
         scope = scope_of_commit(self.store, self.metastore, TableRef(db, table), commit)
         return self._undo(scope, reason, producer, dry_run, expected)
 
+    def compact(
+        self,
+        db: str,
+        table: str,
+        prefix: str | Sequence[object] = (),
+        *,
+        reason: str = "",
+        dry_run: bool = False,
+        producer: Producer | None = None,
+    ) -> BatchPin:
+        """Make one batch of the windows of a stream, such as those of an hour or a day.
+
+        All current windows below the prefix become one partition for each combination of the
+        other keys' values, whose ``window`` is ``compacted``. One commit makes it current and ends
+        the windows: readers see all windows or the compacted batch. Later windows are added to it
+        the next time. Roll back the commit to undo it. The stream's positions stay.
+
+        Args:
+            db: The database.
+            table: The table, whose last partition key is ``window``.
+            prefix: The first partition values, such as ``["20161101", "13"]`` or
+                ``"20161101/13"``; empty for the whole table.
+            reason: The reason, recorded in the history.
+            dry_run: Whether to only return the windows that would be compacted.
+            producer: Who compacts, or None for the identity of the running task or process.
+
+        Returns:
+            The pin of the compacted batches, or of the windows of a dry run; without batches if
+            there are no windows.
+
+        Raises:
+            InvalidName: The table is not one of a stream, or the prefix is not one of its keys'.
+            PartitionNotFound: No current partition is below the prefix.
+            CommitConflict: Another writer changed a window meanwhile; nothing was changed.
+            InconsistentBatch: The rows that were written are not those of the windows; nothing was
+                changed.
+
+        Example:
+            >>> clicks = pd.DataFrame({"day": ["20161101"], "url": ["/hats"]})
+            >>> for after, to in (("", "1"), ("1", "2")):
+            ...     consumed = sfx.Consumed("kinesis:clicks", {"0": (after, to)})
+            ...     pin = warehouse.store_window(
+            ...         clicks, "web", "clicks", consumed=consumed, partition_by=["day"]
+            ...     )
+            >>> list(warehouse.compact("web", "clicks", ["20161101"]).batches)
+            ['20161101/compacted']
+        """
+        from airflow_sfx.warehouse.write.compact import compact
+
+        switches(dry_run=dry_run)
+        self._refuse_model(db, table, "compacted", "models have no windows")
+        opened, author = self._open(db, table), self._author(producer, reason)
+        target = self._target(TableRef(db, table))
+        return compact(target, opened, prefix, author, dry_run=dry_run)
+
     def drop_column(
         self,
         db: str,

@@ -92,6 +92,7 @@ COMMANDS: dict[str, list[list[str]]] = {
         [TABLE, f"none{SEEN}", "--batch", "{staged}", "--yes"],
         [TABLE, "--batch", "{staged}", "--yes", "--reason", HEARD],
     ],
+    "compact": [[TABLE, HEARD], [f"nothing.there{HEARD}"]],
     "drop-column": [[TABLE, HEARD, "--yes"], [TABLE, "n", "--yes", "--reason", HEARD]],
     "rename-column": [[TABLE, COLUMN, f"a{HEARD}", "--yes"], [TABLE, COLUMN, "item", "--yes"]],
     "metrics": [[TABLE], [TABLE, COLUMN], [TABLE, f"none {SEEN}"]],

@@ -309,6 +309,14 @@ class HiveMetastore(HiveReader, Metastore):
             and follows(pointer, objects.pointer_of_partition(there[pointer.partition.values]))
         ]
         gone = objects.names_of_gone(keys, pointers, there)
+        if due:  # in the same transaction, so that no engine reads rows that moved twice
+            due += [
+                objects.moved(found, pointer, table.sd.cols)
+                for pointer in pointers
+                if pointer.gone
+                and (found := there.get(pointer.partition.values)) is not None
+                and follows(pointer, objects.pointer_of_partition(found))
+            ]
         try:
             if due:
                 self._call_once(requests.alter_partitions(table, due), count=len(due))

@@ -118,6 +118,20 @@ def record_rewritten(table: Table, rewritten: Iterable[tuple[Manifest, Manifest]
     put_all(table.store, records)
 
 
+def record_merged(table: Table, replaced: BatchPin, made: Manifest) -> None:
+    """Record a batch that has the rows of others of its table, as `record_rewritten`.
+
+    Args:
+        table: The table.
+        replaced: The batches whose rows it has.
+        made: The batch.
+    """
+    pin = table.pin({made.partition: made.batch_id})
+    records = _records(table.store, made.inputs, pin, made.producer)
+    records += _records(table.store, [replaced], pin, made.producer, end=_REWRITTEN)
+    put_all(table.store, records)
+
+
 def _records(
     store: ObjectStore,
     inputs: Sequence[BatchPin],

@@ -32,6 +32,7 @@ ARGUMENTS = {
     "SqlToBatchOperator": {**WRITES, "sql": "SELECT 1", "conn_id": "nowhere"},
     "ContainerBatchOperator": {**WRITES, "command": ["never"], "runner": "process"},
     "SparkBatchOperator": {**WRITES, "application": "nothing.py", "conn_id": "nowhere"},
+    "CompactOperator": {"table": "missing.items"},
     "PinBatchesOperator": WRITES,
     "RollbackBatchOperator": WRITES,
     "PublishBatchOperator": {"pin": "nothing"},

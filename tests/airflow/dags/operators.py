@@ -11,6 +11,7 @@ from airflow.sdk import Param, dag, task
 
 import airflow_sfx as sfx
 from airflow_sfx.operators import (
+    CompactOperator,
     PinBatchesOperator,
     PublishBatchOperator,
     RetainBatchesOperator,
@@ -66,6 +67,29 @@ def given_up():
 
 
 given_up()
+
+
+@dag(schedule=None)
+def windows():
+    """Two windows of a stream become one batch."""
+
+    @task
+    def consume():
+        for after, to in (("", "1"), ("1", "2")):
+            consumed = sfx.Consumed("kinesis:clicks", {"0": (after, to)})
+            frame = frame_of(int(to)).assign(day="20130101")
+            sfx.store_window(frame, "streamed", "numbers", consumed=consumed, partition_by=["day"])
+
+    compact = CompactOperator(
+        task_id="compact",
+        table="streamed.numbers",
+        partitions=["{{ ds_nodash }}"],
+        reason="the day {{ ds }} is over",
+    )
+    consume() >> compact
+
+
+windows()
 
 
 @dag(schedule=None)

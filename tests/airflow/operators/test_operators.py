@@ -144,6 +144,16 @@ def test_old_batches_are_told_retired_and_deleted(airflow, warehouse):
         warehouse.load_dataframe("kept", "numbers", batch_id=first.batch_id)
 
 
+def test_the_windows_of_a_stream_become_one_batch_with_an_asset_event(airflow, warehouse):
+    run = airflow.succeed("windows", "2013-01-01")
+    pin = warehouse.pin("streamed", "numbers")
+    assert list(pin.batches) == [f"{DAY}/compacted"]
+    assert sorted(warehouse.load_dataframe(pin)["n"]) == [1, 2]
+    (entry,) = warehouse.history("streamed", "numbers", partition=[DAY, "compacted"])
+    assert (entry.reason, entry.producer.task_id) == ("the day 2013-01-01 is over", "compact")
+    assert f"Compacted {pin}" in run.log
+
+
 @pytest.fixture
 def spark_connection(airflow, java_home):
     return airflow.probe(

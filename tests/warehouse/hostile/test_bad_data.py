@@ -94,6 +94,7 @@ def calls(
         "audit_commit": {**table, "commit": commit},
         "changes": table,
         "check": table,
+        "compact": {"db": "sales", "table": "windows", "prefix": "x"},
         "declared_checks": table,
         "discard": {"pin": ended},
         "drop": {"db": "ends", "table": "dropped"},
