@@ -87,7 +87,7 @@ PAGES := airflow_sfx airflow_sfx.checks airflow_sfx.stack \
 		integrity.verify pins.holds pins.lineage retention.erasure retention.expire undo.rollback_run write.external_batch) \
 	$(addprefix airflow_sfx.components., packing budget sizes kinds.sparse) \
 	$(addprefix airflow_sfx.jobs., contract job) \
-	$(addprefix airflow_sfx., hooks.sfx decorators.batch decorators.batch_container decorators.model triggers.consistency triggers.model_drift triggers.partition) \
+	$(addprefix airflow_sfx., hooks.sfx decorators.batch decorators.batch_container decorators.model triggers.consistency triggers.model_drift triggers.partition triggers.stream_lag streams.aws_lambda streams.lag streams.source) \
 	$(call stub,operators) $(call stub,sensors) $(call stub,notifications) \
 	$(addprefix airflow_sfx.assets., asset consumers announce models)
 

@@ -3,6 +3,7 @@ from . import (
     checks as checks,
     components as components,
     models as models,
+    streams as streams,
 )
 from ._default import (
     adopt as adopt,

@@ -62,6 +62,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_sfx.sensors.consistency",
                     "airflow_sfx.sensors.model_drift",
                     "airflow_sfx.sensors.partition",
+                    "airflow_sfx.sensors.stream_lag",
                 ],
             }
         ],
@@ -73,6 +74,7 @@ def get_provider_info() -> dict[str, Any]:
                     "airflow_sfx.triggers.job",
                     "airflow_sfx.triggers.model_drift",
                     "airflow_sfx.triggers.partition",
+                    "airflow_sfx.triggers.stream_lag",
                 ],
             }
         ],

@@ -14,6 +14,7 @@ from bench import history, memory, r_frames, scaling, scheduler, speed, stack
 from bench.components import rows
 from bench.models import diff, scale
 from bench.serving import measure as serving, online
+from bench.streams import aws_lambda
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -48,6 +49,7 @@ def main() -> None:
         "serving": lambda folder: serving.beside_bare(folder, options.runs),
         "online": lambda folder: online.one_row(folder, options.runs),
         "swaps": serving.swaps,
+        "lambda": lambda folder: aws_lambda.started(folder, options.runs),
         "r": lambda folder: r_frames.in_r(folder, options.runs),
         "imports": lambda _: memory.import_times(options.runs),
     }

@@ -115,29 +115,35 @@ def _names(binary: bytes, library: str) -> bool:
     return f"\0{library}\0".encode() in binary
 
 
-def pack(folder: Path, sources: list[Path], into: Path) -> None:
-    """Write the zip: the libraries, and the function's own modules as they are.
+def prepare(folder: Path, sources: list[Path], python: str) -> int:
+    """Fill a folder with a function and all that it needs.
 
     Args:
-        folder: The libraries.
-        sources: The function's modules.
+        folder: An empty folder.
+        sources: The function's own modules.
+        python: Lambda's version of Python, as ``3.11``.
+
+    Returns:
+        The bytes of its files, which Lambda limits.
+    """
+    collect(folder, python)
+    trim(folder)
+    for source in sources:
+        shutil.copy(source, folder)
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def pack(folder: Path, into: Path) -> None:
+    """Write a folder's files into a zip.
+
+    Args:
+        folder: The folder.
         into: The zip to write.
     """
     with ZipFile(into, "w", ZIP_DEFLATED) as archive:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 archive.write(path, path.relative_to(folder))
-        for source in sources:
-            archive.write(source, source.name)
-
-
-def size(folder: Path) -> int:
-    """Return the bytes of a folder's files.
-
-    Args:
-        folder: The folder.
-    """
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def main() -> None:
@@ -148,13 +154,10 @@ def main() -> None:
     parser.add_argument("--python", default="3.11", help="Lambda's version of Python")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
-        folder = Path(work)
-        collect(folder, options.python)
-        trim(folder)
-        unzipped = size(folder) + sum(one.stat().st_size for one in options.sources)
+        unzipped = prepare(Path(work), options.sources, options.python)
         if unzipped > MOST_BYTES:
             sys.exit(f"{unzipped / 1e6:.0f} MB unzipped are more than Lambda takes: use the image")
-        pack(folder, options.sources, options.into)
+        pack(Path(work), options.into)
     zipped = options.into.stat().st_size
     print(f"{options.into}: {zipped / 1e6:.0f} MB, {unzipped / 1e6:.0f} MB unzipped")  # noqa: T201
 

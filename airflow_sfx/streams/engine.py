@@ -7,7 +7,7 @@ from anywhere and at any time: those that the table has are dropped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
@@ -152,6 +152,9 @@ class Engine:
         self._runner = Runner(function, rules.max_attempts, rules.max_record_bytes)
         self._dead = DeadLetters(warehouse, table, stream)
         self._types = declared_types(function)
+        self._columns = dict.fromkeys(
+            [*(one.name for one in function.outputs), *rules.partition_by]
+        )
         self._known: dict[str, str] | None = None
 
     def positions(self) -> Mapping[str, str]:
@@ -174,12 +177,15 @@ class Engine:
         records: Mapping[str, Sequence[StreamRecord]],
         *,
         patience: float = 300.0,
+        check: Callable[[Mapping[str, str]], None] | None = None,
     ) -> Applied:
         """Bring records into the table, all of them in one commit.
 
         Args:
             records: By shard, records that follow each other; the table may have some already.
             patience: For how long to retry while the warehouse cannot be written, in seconds.
+            check: Gets the table's positions before each attempt, and raises if the records cannot
+                be those that follow them.
 
         Returns:
             What became of them.
@@ -194,6 +200,8 @@ class Engine:
             try:
                 if self._known is None or lost is not None:
                     self.positions()
+                if check is not None:
+                    check(self._known or {})
                 return self._applied(records)
             except (CommitConflict, WarehouseUnavailable) as error:
                 lost = error  # it may have been committed: the positions say so
@@ -242,8 +250,8 @@ class Engine:
         import pandas as pd
 
         frame, late = ran.frame, None
-        if frame is None:
-            frame = pd.DataFrame()
+        if frame is None:  # dead letters alone: the positions move, and the table has no new rows
+            frame = pd.DataFrame(columns=[*self._columns])
         else:
             frame, late = self._windows.place(frame, ran.records)
         consumed = Consumed(self._stream, ranges)

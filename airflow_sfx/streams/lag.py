@@ -8,8 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 from airflow_sfx.streams.source import Chunk, Source, Start
 
+_RECORDS = 2
+"""Kinesis reads from the position on: the record there, and the one that is looked for."""
 _MOST_READS = 50
 """Reads of a shard that may return nothing before its first record, as Kinesis does over gaps."""
+_SILENT_READS = 3
+"""Reads without records of a service that does not say how far they are behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,13 @@ def stream_lag(
 
     Raises:
         StreamUnavailable: The stream does not answer.
+
+    Example:
+        ::
+
+            positions = sfx.stream_positions("web", "clicks")["kinesis:clicks"]
+            with sfx.streams.KinesisSource("clicks") as source:
+                print(sfx.streams.stream_lag(source, positions).behind)
     """
     at = datetime.now(UTC)  # before the reads: what arrives meanwhile is no lag
     lags = []
@@ -88,12 +99,14 @@ def _oldest(source: Source, shard: str, position: str, start: Start) -> datetime
     """Return when the first record after a position arrived, or None if there is none."""
     reader = source.reader(shard, position, start)
     try:
+        silent = 0
         chunk = Chunk(())
         for _ in range(_MOST_READS):
-            chunk = reader.read(1)
+            chunk = reader.read(_RECORDS)
             if chunk.records:
                 return chunk.records[0].arrived
-            if chunk.ended or not chunk.behind:
+            silent += chunk.behind is None
+            if chunk.ended or chunk.behind == timedelta(0) or silent == _SILENT_READS:
                 return None
         return datetime.now(UTC) - (chunk.behind or timedelta(0))
     finally:

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
-
-from airflow_sfx.core.errors import (
-    PartitionNotFound,
-    SfxError,
-    TableNotFound,
-    WarehouseUnavailable,
-)
+from airflow_sfx.core.errors import PartitionNotFound, TableNotFound
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.triggers._events import failure
-from airflow_sfx.triggers._warehouses import forget, opened_warehouse
+from airflow_sfx.triggers._checks import CheckingTrigger
 
 if TYPE_CHECKING:
     from airflow_sfx.core.pin import BatchPin
@@ -60,7 +50,7 @@ def digest_of(found: tuple[ModelPin, BatchPin] | None) -> str | None:
     return hashlib.sha256(f"{version} {pin.to_json()}".encode()).hexdigest()
 
 
-class ModelDriftTrigger(BaseTrigger):
+class ModelDriftTrigger(CheckingTrigger):
     """Fires when there is something new to compare: other batches, or another version.
 
     The comparison itself is the worker's, so that no rows are loaded in the triggerer.
@@ -83,13 +73,11 @@ class ModelDriftTrigger(BaseTrigger):
         poll_seconds: float = 30.0,
         sfx_conn_id: str | None = None,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(poll_seconds, sfx_conn_id)
         self.model = model
         self.table = table
         self.partitions = partitions
         self.compared = compared
-        self.poll_seconds = poll_seconds
-        self.sfx_conn_id = sfx_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class and its arguments, from which another triggerer can continue."""
@@ -105,31 +93,11 @@ class ModelDriftTrigger(BaseTrigger):
             },
         )
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Check until the version or the batches are others, and yield the event.
+    def is_met(self, warehouse: Warehouse) -> bool:
+        """Return whether there is something new to compare.
 
-        The first check is after a pause: the worker has just made one, and Airflow fails a task
-        that is resumed before its worker has ended.
+        Args:
+            warehouse: The warehouse.
         """
-        try:
-            is_new = False
-            while not is_new:
-                await asyncio.sleep(self.poll_seconds * random.uniform(1.0, 1.1))  # noqa: S311
-                is_new = await self._is_new()
-        except SfxError as error:
-            yield failure(error)
-        else:
-            yield TriggerEvent({"status": "success"})
-
-    async def _is_new(self) -> bool:
-        def check() -> bool:
-            warehouse = opened_warehouse(self.sfx_conn_id)
-            found = digest_of(to_compare(warehouse, self.model, self.table, self.partitions))
-            return found not in (None, self.compared)
-
-        try:
-            return await asyncio.to_thread(check)
-        except WarehouseUnavailable as error:
-            self.log.warning("The check failed and will be repeated: %s", error)
-            forget(self.sfx_conn_id)
-            return False
+        found = digest_of(to_compare(warehouse, self.model, self.table, self.partitions))
+        return found not in (None, self.compared)

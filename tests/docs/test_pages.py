@@ -63,6 +63,7 @@ def test_the_readmes_dag_is_a_dag(new_user: Path) -> None:
         ("online", 18),
         ("quality", 14),
         ("sql", 12),
+        ("streams", 20),
         ("tutorial-models", 25),
     ],
 )

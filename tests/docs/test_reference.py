@@ -38,7 +38,7 @@ ERRORS = {
     for name in sfx.__all__
     if inspect.isclass(value := getattr(sfx, name)) and issubclass(value, Exception)
 }
-APART = ERRORS | {"__version__", "checks", "components", "job", "models"}
+APART = ERRORS | {"__version__", "checks", "components", "job", "models", "streams"}
 PYTHON = [name for name in sfx.__all__ if name not in APART]
 ROOMS = (
     airflow_sfx.checks,
@@ -66,6 +66,7 @@ CALLED += [
     if name[0] != "_" and isinstance(member, FunctionType | classmethod)
 ]
 CALLED += [batch_task, batch_container_task, model_task]
+CALLED += [sfx.streams.lambda_handler, sfx.streams.stream_lag]
 CALLED += [airflow_sfx.stack.up, airflow_sfx.stack.down, airflow_sfx.stack.status]
 COMMANDS = sorted(get_command(app).commands)
 

@@ -46,6 +46,12 @@ ARGUMENTS = {
     "BatchPartitionSensor": {"table": "missing.items", "partitions": ["p"], "timeout": 5},
     "BatchConsistencySensor": {"pin": "nothing"},
     "ModelDriftSensor": {"model": "missing", **WRITES, "timeout": 5, "reason": None},
+    "StreamLagSensor": {
+        "table": "missing.items",
+        "stream": "kinesis:missing",
+        "passed": "2016-11-01T00:00:00Z",
+        "timeout": 5,
+    },
 }
 """The arguments of each.
 

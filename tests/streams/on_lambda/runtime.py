@@ -7,6 +7,7 @@ calls the handler, and posts what that returned or raised.
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
 import os
 import queue
@@ -64,6 +65,11 @@ def kinesis_event(stream: str, shard: str, records: Sequence[Mapping[str, Any]])
     }
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        """Say nothing of a client whose process was killed."""
+
+
 class LambdaFunction:
     """A function in Lambda's execution environment: started at once, asked one event at a time.
 
@@ -88,7 +94,7 @@ class LambdaFunction:
         self.events: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self.answers: dict[str, queue.Queue[tuple[str, bytes]]] = {}
         self.init_error: dict[str, Any] | None = None
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._requests())
+        self.server = _Server(("127.0.0.1", 0), self._requests())
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.process = subprocess.Popen(
             [*python, "-m", "awslambdaric", handler],
@@ -189,3 +195,20 @@ class LambdaFunction:
             def log_message(self, *_: object) -> None: ...
 
         return Requests
+
+
+def bare_python() -> list[str]:
+    """Return the interpreter below this one's environment, which has none of its packages."""
+    return [getattr(sys, "_base_executable", sys.executable), "-s"]
+
+
+def runtime_client(folder: Path) -> Path:
+    """Make a folder with the runtime client alone, as Lambda's runtimes have it."""
+    folder.mkdir()
+    for module in ("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py"):
+        found = importlib.util.find_spec(module)
+        assert found is not None and found.origin is not None
+        origin = Path(found.origin)
+        whole = origin.parent if found.submodule_search_locations else origin
+        (folder / whole.name).symlink_to(whole)
+    return folder

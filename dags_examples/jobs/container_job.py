@@ -12,7 +12,7 @@ from airflow_sfx.operators import ContainerBatchOperator, PinBatchesOperator
 if TYPE_CHECKING:
     import pandas as pd
 
-JOBS = Path(__file__).parent / "jobs"
+JOBS = Path(__file__).parent
 
 
 @dag(

@@ -10,7 +10,7 @@ import pytest
 import airflow_sfx as sfx
 from airflow_sfx.streams.lambda_event import read_event
 from airflow_sfx.streams.source import StreamRecord
-from tests.streams.lambda_runtime import ARN, FunctionFailed, LambdaFunction, kinesis_event
+from tests.streams.on_lambda.runtime import ARN, FunctionFailed, LambdaFunction, kinesis_event
 
 FIRST = 49590338271490256608559692538361571095921575989136588898
 SHARD = "shardId-000000000006"

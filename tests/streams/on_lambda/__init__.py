@@ -1,0 +1,1 @@
+"""A portable function on AWS Lambda."""
