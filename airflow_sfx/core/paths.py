@@ -208,10 +208,6 @@ class TableLayout:
         """The directory above all tombstones of the table."""
         return f"{self.root}/_sfx/retired"
 
-    def replaced(self, name: str, batch_id: str) -> str:
-        """Return the path that names the first erasure that replaced a batch."""
-        return f"{self.root}/_sfx/replaced/{name or _WHOLE_TABLE}/{check_batch_id(batch_id)}.json"
-
     @property
     def consumed(self) -> str:
         """The directory above the offsets of consumers."""

@@ -169,18 +169,15 @@ def written(uri: str) -> dict[str, bytes]:
     table = Table.find(TableRef("sales", "items"), warehouse.store, warehouse.metastore)
     _record(table, [ENTRY, RETIRED], HEADER, (), HEADER.operation.value)
     note = tombstones.Tombstone(
-        "20161101002257-1",
         {"2016/Köln": ("20161101002256",), "a": ()},
         AT,
         FINE,
         TASK,
         "asked",
         {"a": {"20161101002256": tombstones.Replacement("20161101002257", 3, 9, staged=True)}},
-        despite_pins=True,
+        "2016-11-01/002257.000005-2",
     )
     tombstones.write(table, note)
-    tombstones.first_to_replace(table, note)
-    tombstones.confirm(table, note, {"a": ("20161101002256",)})
     tombstones.finish(table, note)
     found = {path: text for path, text in stored(uri).items() if path not in before}
     # the name of an event ends at random

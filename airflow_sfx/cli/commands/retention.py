@@ -332,7 +332,7 @@ def _has_rows(plan: ErasureReport) -> bool:
 def _say_ignored(report: RetentionReport | ErasureReport) -> None:
     for name, batch_id in report.ignored[:_SHOWN]:
         place = f"{report.table} {name}".rstrip()
-        message = "not deleted: it has a tombstone, but the history does not list it as expired"
+        message = "not deleted: its tombstone names no commit"
         output.say(f"batch {batch_id} of {place} {message}", err=True)
 
 

@@ -40,19 +40,18 @@ class StagedBatches:
     discarded: list[BatchPin]
 
 
-def record_staged(table: Table, pin: BatchPin, *, by: str = "") -> None:
+def record_staged(table: Table, pin: BatchPin) -> None:
     """Record that a pin's batches are complete and staged.
 
     Args:
         table: The table.
         pin: The batches.
-        by: A name of the caller that makes repeated records the same one, or empty text.
 
     Raises:
         BatchNotFound: Writing them took so long that an erasure, which did not see this record,
             has expired one.
     """
-    path = f"{table.layout.staged}/{max(pin.batches.values())}-{by or uuid.uuid4().hex}.json"
+    path = f"{table.layout.staged}/{max(pin.batches.values())}-{uuid.uuid4().hex}.json"
     event = stage_event(table, datetime.now(UTC), pin.batches)
     put_all(table.store, [(path, pin.to_json().encode()), event])
     try:
@@ -124,12 +123,23 @@ def _kinds(
 
 
 def recorded_pins(table: Table) -> list[BatchPin]:
-    """Return all batches that were ever staged, oldest first."""
+    """Return all batches that were ever staged, and the replacements of erased ones.
+
+    Those of one call are together, the oldest call first.
+    """
     there = {info.path for info in table.store.list(table.layout.staged)}
     refused = {path for path in there if path.endswith(_TAKEN_BACK)}
     paths = sorted(there - refused - {path.removesuffix(_TAKEN_BACK) for path in refused})
     texts = map_concurrently(table.store.get, paths, table.store.concurrency)
-    return [_pin(table, data or b"", path) for path, data in zip(paths, texts, strict=True)]
+    pins = [_pin(table, data or b"", path) for path, data in zip(paths, texts, strict=True)]
+    erasures = list_tombstones(table) if pins else []
+    pins += [
+        table.pin({name: new.batch_id})
+        for tombstone in erasures
+        for (name, _), new in tombstone.instead.items()
+        if new.staged
+    ]
+    return sorted(pins, key=lambda pin: max(pin.batches.values()))
 
 
 def _pin(table: Table, data: bytes, path: str) -> BatchPin:

@@ -16,7 +16,7 @@ and ends its own batches. If the table was renamed meanwhile, it is dropped unde
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.log_entry import Change, LogEntry, Operation
@@ -43,12 +43,11 @@ from airflow_sfx.warehouse.table.names import (
 )
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import (
-    Tombstones,
     read_tombstones,
     refuse_retired,
     versions,
 )
-from airflow_sfx.warehouse.undo.rollback import completed_tombstones, plan_rollback, roll_back
+from airflow_sfx.warehouse.undo.rollback import plan_rollback, roll_back
 from airflow_sfx.warehouse.undo.rollback_report import RollbackStep
 from airflow_sfx.warehouse.undo.rollback_version import (
     plan_rollback_to_version,
@@ -265,9 +264,7 @@ def restore_table(
     if to_version is not None:
         pin = roll_back_to_version(table, log, partitions, author, to_version, expected=expected)
     else:
-        partitions = _to_restore(
-            table, log, record, partitions, to, lambda: completed_tombstones(table, log)
-        )
+        partitions = _to_restore(table, log, record, partitions, to)
         pin = table.pin({})
         if partitions:
             pin = roll_back(table, log, partitions, author, to=to, expected=expected)
@@ -301,7 +298,7 @@ def plan_restore(
     if to_version is not None:
         batches_at(table, log, partitions, to_version)
         return plan_rollback_to_version(table, log, partitions, to_version)
-    due = _to_restore(table, log, record, partitions, to, lambda: read_tombstones(table))
+    due = _to_restore(table, log, record, partitions, to)
     return plan_rollback(table, log, due, to=to) if due else []
 
 
@@ -311,20 +308,18 @@ def _to_restore(
     record: NameRecord,
     partitions: Sequence[Partition] | None,
     to: str | None,
-    read: Callable[[], Tombstones],
 ) -> Sequence[Partition]:
     """Return the partitions to restore: those named, or dropped with the table."""
     if partitions is not None:
         return partitions
     if to is not None and not table.info.keys:
         return [Partition()]
-    names = _dropped_with(table, log, record, read())
+    names = _dropped_with(table, log, record)
     return [table.layout.partition(name) for name in names]
 
 
-def _dropped_with(
-    table: Table, log: PartitionLog, record: NameRecord, seen: Tombstones
-) -> Collection[str]:
+def _dropped_with(table: Table, log: PartitionLog, record: NameRecord) -> Collection[str]:
+    seen = read_tombstones(table)
     instead = versions(seen.active)  # erasures have replaced batches since
 
     def is_there(entry: LogEntry) -> bool:

@@ -15,8 +15,7 @@ from airflow_sfx.core.errors import InconsistentBatch, WarehouseUnavailable
 from airflow_sfx.core.paths import CLAIM
 from airflow_sfx.core.stored.call_manifest import CallManifest, manifests_to_bytes
 from airflow_sfx.warehouse.batch.data_files import link_out
-from airflow_sfx.warehouse.retention.log_verdicts import Item
-from airflow_sfx.warehouse.table.manifests import newest_generation
+from airflow_sfx.warehouse.table.manifests import Item, newest_generation
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import UNFINISHED_FOR
 
@@ -66,31 +65,28 @@ def _delete_claim(table: Table, batch_id: str) -> None:
     table.store.delete([f"{table.layout.call(batch_id)}/{CLAIM}"])
 
 
-def delete_batches(table: Table, items: Sequence[Item], *, claimed: Collection[Item]) -> None:
+def delete_batches(table: Table, items: Sequence[Item]) -> None:
     """Delete batches, and first what their manifests say of them.
 
     An interrupted deletion leaves batches that cannot be loaded, and the next vacuum deletes the
-    rest. An ID that is in no log stays ``claimed``: another writer could claim it again, and the
-    tombstone would reject its batch.
+    rest.
 
     Args:
         table: The table.
         items: Partition names and batch IDs.
-        claimed: Those whose IDs stay claimed.
     """
     for name, batch_id in items:
         _refuse_link_out(table, name, batch_id)
     by_id: dict[str, set[str]] = defaultdict(set)
     for name, batch_id in items:
         by_id[batch_id].add(name)
-    kept = {batch_id for _, batch_id in claimed}
     for batch_id, names in by_id.items():
         is_left = _forget(table, batch_id, names)
         for name in names:
             directory = table.layout.batch_dir(name, batch_id)
             there = [info.path for info in table.store.list(directory, unfinished=True)]
             table.store.delete(there)
-        if not is_left and batch_id not in kept:
+        if not is_left:
             _delete_claim(table, batch_id)
 
 

@@ -8,7 +8,7 @@ condition are stored nowhere.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -23,23 +23,17 @@ from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.pins.lineage import record_rewritten
 from airflow_sfx.warehouse.pins.trained import TrainedVersion
 from airflow_sfx.warehouse.results import Tabular
-from airflow_sfx.warehouse.retention.log_verdicts import verdicts
+from airflow_sfx.warehouse.retention.deletion import delete_batches
 from airflow_sfx.warehouse.retention.orphan_files import (
     expire_orphans,
     find_orphan_files,
     named_by,
     named_by_tombstones,
 )
+from airflow_sfx.warehouse.retention.retire import reconcile_all, retire
 from airflow_sfx.warehouse.retention.row_delete import RowMatch, search, without
-from airflow_sfx.warehouse.retention.vacuum import (
-    complete,
-    confirm,
-    held,
-    reconcile_all,
-    vacuum,
-)
+from airflow_sfx.warehouse.retention.vacuum import held, vacuum
 from airflow_sfx.warehouse.table import tombstones
-from airflow_sfx.warehouse.table.manifests import find_manifests
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import Replacement, Tombstone
 from airflow_sfx.warehouse.write.discard import discard
@@ -182,7 +176,7 @@ def erase(
     if not dry_run:
         reconcile_all(table, log, author)  # batches of other engines are searched too
     pinned = held(table, now)
-    known = _batches(table, log, erasure, dry_run=dry_run)
+    known = _batches(table, log)
     while batches := [item for item in known.retained if item not in seen]:
         matches = map_concurrently(
             lambda item: search(table, *item, erasure.where, columns), batches, _SEARCH_CONCURRENCY
@@ -209,15 +203,14 @@ def erase(
             seen |= {(name, new.batch_id): True for new in news.values()}
         # Search again: batches may have been stored, or replaced by another erasure, meanwhile.
         if not dry_run:
-            known = _batches(table, log, erasure, dry_run=dry_run)
+            known = _batches(table, log)
     left = find_orphan_files(table, known.mentioned, now)
     orphans = left.batches
     if not dry_run:
         orphans = expire_orphans(
-            table, log, left, known.names, author, now=now, grace=erasure.grace
+            table, log, left, author, now=now, grace=erasure.grace, since=known.since
         )
-    due = [one for one in tombstones.list_tombstones(table) if not one.done]
-    vacuumed = vacuum(table, log, due, now, dry_run=dry_run, despite_pins=erasure.despite_pins)
+    vacuumed = vacuum(table, log, tombstones.list_tombstones(table), now, dry_run=dry_run)
     mine = {(one.partition, one.replaced_by) for one in found}
     without = sum(not there for there in seen.values())
     return ErasureReport(
@@ -240,30 +233,25 @@ class _Batches:
     """A table's batches, as partition name and batch ID.
 
     Args:
+        since: The version of the table as of which this is so.
         current: The current batch of each partition that has one, by partition name.
-        names: The partitions that have a history.
         staged: The batches that are staged, and those that were discarded.
         discarded: Those of them that were discarded.
         retained: The batches that can be loaded or published: current, earlier and staged.
         mentioned: All batches that the log or a tombstone names.
     """
 
+    since: int
     current: Mapping[str, str]
-    names: Collection[str]
     staged: Collection[tuple[str, str]]
     discarded: Collection[tuple[str, str]]
     retained: list[tuple[str, str]]
     mentioned: set[tuple[str, str]]
 
 
-def _batches(table: Table, log: PartitionLog, erasure: Erasure, *, dry_run: bool) -> _Batches:
-    """Return the batches as they are now.
-
-    Pending erasures are completed first, so that their replacements are searched too. Batches that
-    newer tombstones name are still searched, as this erasure may be the first to replace them.
-    """
-    if not dry_run:
-        complete(table, log, despite_pins=erasure.despite_pins)
+def _batches(table: Table, log: PartitionLog) -> _Batches:
+    """Return the batches as they are now."""
+    since = log.look().version
     known = tombstones.list_tombstones(table, ended=True)
     instead = tombstones.versions(known)
     heads = log.all_heads()
@@ -271,7 +259,7 @@ def _batches(table: Table, log: PartitionLog, erasure: Erasure, *, dry_run: bool
     def of_partition(name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         found: dict[tuple[str, str], None] = {}
         all_ids: list[tuple[str, str]] = []
-        gone: set[str] = set()  # from the log alone, as tombstones may be forged
+        gone: set[str] = set()
         for entry in log.newest_first(name, heads[name]):
             gone.update(entry.retired)
             all_ids += named_by(table, entry)
@@ -281,31 +269,15 @@ def _batches(table: Table, log: PartitionLog, erasure: Erasure, *, dry_run: bool
         return [item for item in found if item[1] not in gone], all_ids
 
     parts = map_concurrently(of_partition, sorted(heads), table.store.concurrency)
-    staged, discarded = _staged(table, log, tombstones.refused_by(known))
+    waiting = staged_batches(table, log, known=known)
+    pins = (*waiting.waiting, *waiting.overtaken, *waiting.discarded)
+    staged = [item for pin in pins for item in pin.entries]
+    discarded = {item for pin in waiting.discarded for item in pin.entries}
     retained = [*(item for found, _ in parts for item in found), *staged]
     mentioned = {*named_by_tombstones(table, known), *(item for _, ids in parts for item in ids)}
     current = {name: head.batch_id for name, head in heads.items() if head.batch_id}
-    known_names = {name for name, head in heads.items() if head.entry}
     retained = list(dict.fromkeys(retained))
-    return _Batches(current, known_names, set(staged), discarded, retained, mentioned)
-
-
-def _staged(
-    table: Table, log: PartitionLog, noted: Container[tuple[str, str]]
-) -> tuple[list[tuple[str, str]], set[tuple[str, str]]]:
-    """Return the staged batches that no log entry has expired, and which of them are discarded.
-
-    A tombstone alone may be forged, so it hides no batch from the search. If a partition has no log
-    entries, a batch that a tombstone names and that is deleted is left out.
-    """
-    found = staged_batches(table, log, known=())
-    pins = (*found.waiting, *found.overtaken, *found.discarded)
-    items = [item for pin in pins for item in pin.entries]
-    known = verdicts(table, log, items)
-    suspected = [item for item in items if item in noted]
-    deleted = set(suspected).difference(find_manifests(table, suspected))
-    left = [item for item in items if item[1] not in known[item[0]].retired and item not in deleted]
-    return left, {item for pin in found.discarded for item in pin.entries}.intersection(left)
+    return _Batches(since, current, set(staged), discarded, retained, mentioned)
 
 
 def _refuse_unknown(table: Table, columns: list[str], there: set[str]) -> None:
@@ -358,7 +330,6 @@ def _replace(
     what = f"{counted(rows, 'row')} of {counted(len(matches), 'batch')}"
     proof = f"erased {what}, chosen by {', '.join(columns)}"
     tombstone = Tombstone(
-        tombstones.name_at(now, erasure=True),
         {name: tuple(news)},
         now,
         now + erasure.grace,
@@ -372,10 +343,12 @@ def _replace(
                 for old, new in news.items()
             }
         },
-        erasure.despite_pins,
+        despite_pins=erasure.despite_pins,
     )
     tombstones.refuse_expired_writes(table, [(name, new.batch_id) for new in news.values()])
-    done = set(confirm(table, log, tombstones.write(table, tombstone)).get(name, ()))
+    done = set(retire(table, log, tombstone, since=known.since).get(name, ()))
+    vain = [(name, new.batch_id) for old, new in news.items() if old not in done]
+    delete_batches(table, vain)  # nothing can refer to them
     ended = [
         (name, new.batch_id)
         for old, new in news.items()

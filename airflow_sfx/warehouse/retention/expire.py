@@ -21,21 +21,16 @@ from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.pins.trained import TrainedVersion
 from airflow_sfx.warehouse.results import Tabular
-from airflow_sfx.warehouse.retention.log_verdicts import Item
 from airflow_sfx.warehouse.retention.orphan_files import (
     expire_orphans,
     find_orphan_files,
     named_by,
     named_by_tombstones,
 )
-from airflow_sfx.warehouse.retention.vacuum import (
-    complete,
-    confirm,
-    held,
-    reconcile_all,
-    vacuum,
-)
+from airflow_sfx.warehouse.retention.retire import reconcile_all, retire
+from airflow_sfx.warehouse.retention.vacuum import held, vacuum
 from airflow_sfx.warehouse.table import tombstones
+from airflow_sfx.warehouse.table.manifests import Item
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import Batches, Tombstone, Versions
 from airflow_sfx.warehouse.words import duration
@@ -80,8 +75,8 @@ class RetentionReport(Tabular):
         waiting: The number of expired batches whose files stay: their grace period is not over, a
             hold keeps them, or the metastore points at them.
         delete_after: When the files of the batches that expire now may be deleted, in UTC.
-        ignored: Batches that a tombstone names and the log does not: the tombstone was forged, or
-            log entries were removed. They stay. Partition name and batch ID.
+        ignored: Batches of tombstones that were forged, as they name no commit. They stay.
+            Partition name and batch ID.
         orphans: Directories with files that no log entry names, whose writers may still run. Those
             older than a day expire like other batches. Partition name and batch ID.
         unfinished: Objects that writers began more than a day ago and did not finish, which are
@@ -175,6 +170,7 @@ def retain(
     """
     if not dry_run:
         reconcile_all(table, log, author)
+    since = log.look().version
     known = tombstones.list_tombstones(table)
     pinned = held(table, now)
     overdue = _overdue(table, log, rule, now, known)
@@ -188,25 +184,12 @@ def retain(
         for name, one in overdue
         if (name, one) not in there and (dry_run or (name, one) in pinned)
     ]
-    if not dry_run and any(one.retired is None for one in known):
-        mine = {(one.partition, one.batch_id) for one in found} - pinned
-        complete(table, log, chosen=mine, erasures=False, now=now)
-        known = tombstones.list_tombstones(table)
-    before = [one for one in known if not one.done]
-    refused = tombstones.refused_by(before)
-    candidates = [one for one in found if (one.partition, one.batch_id) not in refused]
-    chosen = [one for one in candidates if (one.partition, one.batch_id) not in pinned]
+    chosen = [one for one in found if (one.partition, one.batch_id) not in pinned]
     delete_after = now + rule.grace
     if chosen and not dry_run:
-        tombstone = Tombstone(
-            tombstones.name_at(now),
-            _by_partition(chosen),
-            now,
-            delete_after,
-            author.producer,
-            author.reason,
-        )
-        done = confirm(table, log, tombstones.write(table, tombstone))
+        batches = _by_partition(chosen)
+        tombstone = Tombstone(batches, now, delete_after, author.producer, author.reason)
+        done = retire(table, log, tombstone, since=since)
         chosen = [one for one in chosen if one.batch_id in done.get(one.partition, ())]
     mentioned = {
         *named_by_tombstones(table, tombstones.list_tombstones(table, ended=True)),
@@ -215,14 +198,13 @@ def retain(
     left = find_orphan_files(table, mentioned, now)
     orphans = left.batches
     if not dry_run:
-        with_history = {name for name, part in parts.items() if part.named}
-        orphans = expire_orphans(table, log, left, with_history, author, now=now, grace=rule.grace)
-    vacuumed = vacuum(table, log, before, now, dry_run=dry_run)
+        orphans = expire_orphans(table, log, left, author, now=now, grace=rule.grace, since=since)
+    vacuumed = vacuum(table, log, known, now, dry_run=dry_run)
     return RetentionReport(
         str(table.ref),
         dry_run,
         tuple(chosen),
-        len(candidates) - len(chosen),
+        len(found) - len(chosen),
         vacuumed.deleted,
         vacuumed.waiting,
         delete_after,

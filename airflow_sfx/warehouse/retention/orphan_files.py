@@ -6,22 +6,21 @@ uploads. Their writers may still run if they are young.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from airflow_sfx.core.batch_id import is_batch_id, moment_of
 from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.storage.concurrency import map_concurrently
-from airflow_sfx.warehouse.batch.staging import recorded_pins, waiting
+from airflow_sfx.warehouse.batch.staging import recorded_pins
 from airflow_sfx.warehouse.integrity.repair import has_files
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.retention.deletion import delete_claims, unfinished
-from airflow_sfx.warehouse.retention.log_verdicts import Item
-from airflow_sfx.warehouse.retention.vacuum import confirm
+from airflow_sfx.warehouse.retention.retire import retire
 from airflow_sfx.warehouse.table import tombstones
-from airflow_sfx.warehouse.table.manifests import open_call
+from airflow_sfx.warehouse.table.manifests import Item, open_call
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import UNFINISHED_FOR, Tombstone
 
@@ -144,11 +143,11 @@ def expire_orphans(
     table: Table,
     log: PartitionLog,
     orphans: OrphanFiles,
-    known: Container[str],
     author: Author,
     *,
     now: datetime,
     grace: timedelta,
+    since: int,
 ) -> tuple[Item, ...]:
     """Expire old orphan batches, and delete claims and unfinished objects.
 
@@ -160,10 +159,10 @@ def expire_orphans(
         table: The table.
         log: The table's log.
         orphans: The result of `find_orphan_files`.
-        known: The partitions that have a history.
         author: Who expires them.
         now: The time, in UTC.
         grace: How long their files stay.
+        since: A version of the table at which no log entry named them.
 
     Returns:
         The orphan batches that are left, whose writers may still run.
@@ -172,36 +171,10 @@ def expire_orphans(
     delete_claims(table, orphans.claims)
     until = now - max(UNFINISHED_FOR, grace)
     old = [item for item in orphans.batches if moment_of(item[1]) < until]
-    logged = [item for item in old if item[0] in known]
-    unlogged = [item for item in old if item[0] not in known]
-    reason = f"{len(old)} unfinished batches expired"
-    if logged:
-        tombstone = Tombstone(
-            tombstones.name_at(now),
-            _by_partition(logged),
-            now,
-            now + grace,
-            author.producer,
-            reason,
-        )
-        confirm(table, log, tombstones.write(table, tombstone))
-    if unlogged:  # without a log entry, writers that did not see the tombstone get a day to finish
-        later = now + max(grace, UNFINISHED_FOR)
-        tombstone = tombstones.write(
-            table,
-            Tombstone(
-                tombstones.name_at(now),
-                _by_partition(unlogged),
-                now,
-                later,
-                author.producer,
-                reason,
-            ),
-        )
-        kept = waiting(table, log, unlogged)
-        tombstones.confirm(
-            table, tombstone, _by_partition([item for item in unlogged if item not in kept])
-        )
+    if old:
+        reason = f"{len(old)} unfinished batches expired"
+        tombstone = Tombstone(_by_partition(old), now, now + grace, author.producer, reason)
+        retire(table, log, tombstone, since=since)
     return tuple(item for item in orphans.batches if item not in old)
 
 

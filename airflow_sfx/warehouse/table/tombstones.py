@@ -1,23 +1,28 @@
-"""Tombstones: records of retired batches, which are deleted later.
+"""Tombstones: which commits expired batches, and when their files may be deleted.
 
-A tombstone is written before its batches are retired in the log. A process that refers to a
-batch reads the tombstones *after* its reference is visible to others, and a process that deletes
-batches reads the references *after* its tombstone is visible. So one of the two always sees the
-other, and no batch with a granted reference is deleted. This is the order of Dekker's and
-Peterson's algorithms for mutual exclusion. It needs an object store whose writes are visible to
-every later read, as those of S3 are since December 2020.
+The log decides: a batch has expired once the log has an entry that expires it. A tombstone is
+written right before that entry and names its commit, so that expired batches are found without
+reading the log; without the entry it has no effect.
+
+A process that refers to a batch outside of the log, such as a hold, looks for tombstones *after*
+its reference is visible to others. A process that deletes batches looks at the references *after*
+the entry is in the log. So one of the two always sees the other, and no batch with a granted
+reference is deleted. This is the order of Dekker's and Peterson's algorithms for mutual exclusion.
+It needs an object store whose writes are visible to every later read, as those of S3 are since
+December 2020.
 """
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.batch_id import batch_id_at, check_batch_id, moment_of
-from airflow_sfx.core.errors import BatchNotFound
+from airflow_sfx.core.batch_id import check_batch_id, moment_of
+from airflow_sfx.core.errors import BatchNotFound, InvalidName
+from airflow_sfx.core.log_entry import Operation
+from airflow_sfx.core.paths import commit_version
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import (
     Count,
@@ -28,8 +33,8 @@ from airflow_sfx.core.serde import (
     decoding,
     encode,
 )
-from airflow_sfx.storage.concurrency import map_concurrently, put_all
-from airflow_sfx.storage.consistency import wait_until_visible
+from airflow_sfx.storage.concurrency import map_concurrently
+from airflow_sfx.warehouse.table.table_log import TableLog
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.table.table import Table
@@ -62,57 +67,56 @@ class Replacement:
 Versions = Mapping[tuple[str, str], Replacement]
 """By partition name and batch ID, the replacement of a batch of which rows were erased."""
 
-_INTENT, _RETIRED, _DONE = "intent.json", "retired.json", "done.json"
+_INTENT, _DONE = "intent.json", "done.json"
 _ERASURE = "-erasure"
 
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """The batches that one retention or erasure retires, and its progress.
+    """The batches that one commit of a retention or an erasure expires.
 
     Args:
-        name: The tombstone's name, which sorts by time.
-        batches: The batches that are to be retired.
+        batches: The batches.
         at: When it was written, in UTC.
         delete_after: When the files may be deleted, in UTC.
-        producer: Who retires them.
+        producer: Who expires them.
         reason: Why, in the words of the author.
         replaced: By partition name and batch ID, the replacements of batches of which rows are
             erased.
+        commit: The commit, or empty before it is tried.
         despite_pins: Whether the files are deleted even if a hold protects them.
-        retired: The batches that the log retired, with replacements that lost to those of
-            another erasure, or None while that is not confirmed.
+        pending: Whether the commit is not in the log yet.
         done: Whether all of its batches are deleted.
     """
 
-    name: str
     batches: Batches
     at: datetime
     delete_after: datetime
     producer: Producer = field(default_factory=Producer)
     reason: str = ""
     replaced: Mapping[str, Mapping[str, Replacement]] = field(default_factory=dict)
+    commit: str = ""
     despite_pins: bool = False
-    retired: Batches | None = None
+    pending: bool = False
     done: bool = False
 
     @property
-    def refused(self) -> Batches:
-        """The batches that get no new references."""
-        return self.batches if self.retired is None else self.retired
+    def name(self) -> str:
+        """The tombstone's name, which sorts by time."""
+        return f"{self.commit.replace('/', '~')}{_ERASURE if self.replaced else ''}"
 
     @property
-    def instead(self) -> Mapping[str, Mapping[str, Replacement]]:
-        """The confirmed replacements by partition name and batch ID.
+    def items(self) -> list[tuple[str, str]]:
+        """The batches as partition name and batch ID."""
+        return [(name, one) for name, ids in self.batches.items() for one in ids]
 
-        Before the confirmation, another erasure may be the first to replace a batch, and references
-        to it are rejected.
-        """
-        confirmed = {name: set(ids) for name, ids in (self.retired or {}).items()}
-        return {
-            name: {old: new for old, new in news.items() if old in confirmed.get(name, ())}
-            for name, news in self.replaced.items()
+    @property
+    def instead(self) -> Versions:
+        """The replacements of the batches, by partition name and batch ID."""
+        known = {
+            (name, old): new for name, news in self.replaced.items() for old, new in news.items()
         }
+        return {item: known[item] for item in self.items if item in known}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +132,8 @@ class Tombstones:
     some_done: bool
 
 
-def write(table: Table, tombstone: Tombstone) -> Tombstone:
-    """Write a tombstone, before its batches are retired in the log."""
+def write(table: Table, tombstone: Tombstone) -> None:
+    """Write a tombstone, before the entry of its commit is created."""
     text = {
         "batches": {name: list(ids) for name, ids in tombstone.batches.items()},
         "at": tombstone.at.isoformat(),
@@ -140,56 +144,16 @@ def write(table: Table, tombstone: Tombstone) -> Tombstone:
             name: {old: asdict(new) for old, new in news.items()}
             for name, news in tombstone.replaced.items()
         },
-        "despite_pins": tombstone.despite_pins,
     }
     table.store.put_if_absent(_path(table, tombstone.name, _INTENT), encode(text).encode())
-    return tombstone
-
-
-def name_at(moment: datetime, *, erasure: bool = False) -> str:
-    """Return a unique name for a tombstone."""
-    return f"{batch_id_at(moment)}-{uuid.uuid4().hex}{_ERASURE if erasure else ''}"
-
-
-def first_to_replace(table: Table, tombstone: Tombstone) -> dict[str, dict[str, Replacement]]:
-    """Return the replacements of an erasure that are the first ones of their batches.
-
-    Two erasures may replace the same batch at the same time, each by one that still has the other's
-    rows. Only the first replacement counts, and the other erasure searches it again. The tombstone
-    must be visible to others before the call.
-
-    Args:
-        table: The table.
-        tombstone: The erasure's tombstone.
-
-    Returns:
-        Replacements by partition name and batch ID.
-    """
-    items = [(name, old) for name, news in tombstone.replaced.items() for old in news]
-    text = encode({"note": tombstone.name}).encode()
-    first = put_all(table.store, [(table.layout.replaced(name, old), text) for name, old in items])
-    found: dict[str, dict[str, Replacement]] = {}
-    for (name, old), is_first in zip(items, first, strict=True):
-        if is_first:
-            found.setdefault(name, {})[old] = tombstone.replaced[name][old]
-    return found
-
-
-def confirm(table: Table, tombstone: Tombstone, retired: Batches) -> Batches:
-    """Record the batches that the log retired; return the first such record."""
-    text = encode({"batches": {name: list(ids) for name, ids in retired.items()}})
-    path = _path(table, tombstone.name, _RETIRED)
-    table.store.put_if_absent(path, text.encode())
-    data = wait_until_visible(table.store, lambda: table.store.get(path))
-    return _retired(data, path)
 
 
 def finish(table: Table, tombstone: Tombstone) -> None:
-    """Record that all batches of a tombstone are deleted."""
+    """Record that all batches of a tombstone are deleted, or that its commit was not made."""
     table.store.put_if_absent(_path(table, tombstone.name, _DONE), b"{}")
 
 
-def list_tombstones(table: Table, *, ended: bool = False) -> list[Tombstone]:
+def list_tombstones(table: Table, *, ended: bool = False, pending: bool = False) -> list[Tombstone]:
     """Return the tombstones of a table that are in force, oldest first.
 
     A table without tombstones costs one listing.
@@ -198,29 +162,41 @@ def list_tombstones(table: Table, *, ended: bool = False) -> list[Tombstone]:
         table: The table.
         ended: Whether to read those whose batches are all deleted, too; those of erasures are
             always read.
+        pending: Whether to return those whose commits may still come, too.
 
     Returns:
         The tombstones.
     """
-    return _opened(table, _listed(table), ended=ended)
+    found = _opened(table, _listed(table), ended=ended)
+    return [one for one in found if pending or not one.pending]
 
 
 def read_tombstones(table: Table) -> Tombstones:
     """Return the tombstones in force, and whether there are others."""
     listed = _listed(table)
-    return Tombstones(_opened(table, listed), any(_DONE in kinds for _, kinds in listed))
+    active = [one for one in _opened(table, listed) if not one.pending]
+    return Tombstones(active, any(_DONE in kinds for _, kinds in listed))
+
+
+def forged_items(table: Table) -> list[tuple[str, str]]:
+    """Return the batches of tombstones that name no commit, which no retention has written."""
+    found = []
+    for name, _ in _listed(table):
+        if not _commit(name):
+            path = _path(table, name, _INTENT)
+            batches = decode(table.store.get(path), _IntentRecord, path).batches
+            found += [(place, one) for place, ids in batches.items() for one in ids]
+    return found
 
 
 def refused_by(known: Iterable[Tombstone]) -> set[tuple[str, str]]:
     """Return the batches, by partition name and batch ID, that get no new references."""
-    return {
-        (name, one) for tombstone in known for name, ids in tombstone.refused.items() for one in ids
-    }
+    return {item for tombstone in known for item in tombstone.items}
 
 
 def _naming(known: Iterable[Tombstone], name: str, batch_id: str) -> Tombstone | None:
     return next(
-        (tombstone for tombstone in known if batch_id in tombstone.refused.get(name, ())), None
+        (tombstone for tombstone in known if batch_id in tombstone.batches.get(name, ())), None
     )
 
 
@@ -235,7 +211,7 @@ def refuse_retired(
         table: The table.
         batches: Partition names and batch IDs.
         seen: Tombstones that were read after the reference became visible, or None to read them.
-            They may be older if the log rejects a change that comes too late.
+            They may be older if the batches' logs reject a change that comes too late.
 
     Raises:
         BatchNotFound: One is retired, or deleted.
@@ -253,7 +229,7 @@ def refuse_retired(
 
 
 def refuse_expired_writes(table: Table, batches: Collection[tuple[str, str]]) -> None:
-    """Raise an error for slowly written batches that an erasure has expired.
+    """Raise an error for slowly written batches that an erasure has expired, or is about to.
 
     Files of theirs may be deleted, so the check comes after their last file. Batches that are young
     enough cost no request.
@@ -267,7 +243,7 @@ def refuse_expired_writes(table: Table, batches: Collection[tuple[str, str]]) ->
     """
     until = datetime.now(UTC) - _SURELY_WRITING
     old = [(name, batch_id) for name, batch_id in batches if moment_of(batch_id) < until]
-    known = list_tombstones(table, ended=True) if old else []
+    known = list_tombstones(table, ended=True, pending=True) if old else []
     for name, batch_id in old:
         if tombstone := _naming(known, name, batch_id):
             remedy = (
@@ -285,20 +261,13 @@ def retirement_of(table: Table, name: str, batch_id: str) -> BatchNotFound | Non
 def versions(known: Iterable[Tombstone]) -> Versions:
     """Return the replacements of batches of which rows were erased.
 
-    If two tombstones name a batch, only one has retired it (`first_to_replace`).
-
     Args:
         known: The table's tombstones.
 
     Returns:
         The last replacement of each, by partition name and batch ID.
     """
-    direct = {
-        (name, old): new
-        for tombstone in known
-        for name, news in tombstone.instead.items()
-        for old, new in news.items()
-    }
+    direct = {item: new for tombstone in known for item, new in tombstone.instead.items()}
     found = {}
     for (name, old), first in direct.items():
         last, passed = first, {old}
@@ -316,7 +285,7 @@ def retired_error(
     table: Table, tombstone: Tombstone, name: str, batch_id: str, remedy: str = ""
 ) -> BatchNotFound:
     """Return the error for a retired batch, which names its replacement or a remedy."""
-    replaced = tombstone.instead.get(name, {}).get(batch_id)
+    replaced = tombstone.instead.get((name, batch_id))
     who = tombstone.producer.user or tombstone.producer.dag_id or "an unknown author"
     place = f"{table.ref} {name}".rstrip()
     why = f" ({tombstone.reason})" if tombstone.reason else ""
@@ -347,55 +316,63 @@ def _listed(table: Table) -> list[tuple[str, set[str]]]:
 def _opened(
     table: Table, listed: list[tuple[str, set[str]]], *, ended: bool = False
 ) -> list[Tombstone]:
+    """Read tombstones whose commits are in the log, or may still come."""
+    log = TableLog(table.store, table.layout, str(table.ref))
     wanted = [
         (name, kinds)
         for name, kinds in listed
-        if ended or _DONE not in kinds or name.endswith(_ERASURE)
+        if _commit(name) and (ended or _DONE not in kinds or name.endswith(_ERASURE))
     ]
-    return map_concurrently(lambda item: _read(table, *item), wanted, table.store.concurrency)
+    read = map_concurrently(lambda item: _read(table, log, *item), wanted, table.store.concurrency)
+    return [one for one in read if one is not None]
 
 
 def _path(table: Table, name: str, kind: str) -> str:
     return f"{table.layout.retired}/{name}/{kind}"
 
 
-def _read(table: Table, name: str, kinds: set[str]) -> Tombstone:
+def _commit(name: str) -> str:
+    """Return the commit of a tombstone's name, or empty text if it names none."""
+    commit = name.removesuffix(_ERASURE).replace("~", "/")
+    try:
+        commit_version(commit)
+    except InvalidName:
+        return ""
+    return commit
+
+
+def _read(table: Table, log: TableLog, name: str, kinds: set[str]) -> Tombstone | None:
+    """Read a tombstone, or return None if another commit has the number of its own."""
+    commit = _commit(name)
+    entry = log.find(commit_version(commit))
+    if entry is not None and entry.header.commit != commit:
+        return None
     where = _path(table, name, _INTENT)
     record = decode(table.store.get(where), _IntentRecord, where)
-    path = _path(table, name, _RETIRED)
-    retired = _retired(table.store.get(path), path) if _RETIRED in kinds else None
     with decoding(where):
-        _check_batch_ids(record)
+        for ids in record.batches.values():
+            for batch_id in ids:
+                check_batch_id(batch_id)
         for replaced in record.replaced.values():
             for old, new in replaced.items():
                 check_batch_id(old)
                 check_batch_id(new.batch_id)
-        return Tombstone(
-            name,
-            record.batches,
-            check_time(record.at, "at"),
-            check_time(record.delete_after, "delete_after"),
-            record.producer,
-            record.reason,
-            record.replaced,
-            record.despite_pins,
-            retired,
-            _DONE in kinds,
-        )
-
-
-def _retired(data: bytes | None, path: str) -> Batches:
-    return decode(data, _RetiredRecord, path, _check_batch_ids).batches
-
-
-def _check_batch_ids(record: _RetiredRecord | _IntentRecord) -> None:
-    for ids in record.batches.values():
-        for batch_id in ids:
-            check_batch_id(batch_id)
-
-
-class _RetiredRecord(Record):
-    batches: dict[str, tuple[str, ...]]
+        at = check_time(record.at, "at")
+        delete_after = check_time(record.delete_after, "delete_after")
+    changes = list(entry.find(record.batches).values()) if entry else []
+    is_erasure = entry is None or entry.header.operation is Operation.ERASE
+    return Tombstone(
+        record.batches if entry is None else {one.partition: one.retired for one in changes},
+        at,
+        delete_after,
+        record.producer,
+        record.reason,
+        record.replaced if is_erasure else {},
+        commit,
+        any(one.despite_pins for one in changes),
+        pending=entry is None,
+        done=_DONE in kinds,
+    )
 
 
 class _IntentRecord(Record):
@@ -405,4 +382,3 @@ class _IntentRecord(Record):
     producer: Producer
     reason: str
     replaced: dict[str, dict[str, Replacement]]
-    despite_pins: bool

@@ -15,7 +15,6 @@ from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, Expected, commit, refuse_unexpected
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.resolve import heads_to_read
-from airflow_sfx.warehouse.retention.vacuum import complete
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import (
     Replacement,
@@ -76,7 +75,7 @@ def roll_back(
         }
         refuse_unexpected(table, heads, still)
         current.update({name: head.batch_id for name, head in heads.items()})
-        seen = completed_tombstones(table, log)
+        seen = read_tombstones(table)
         instead = versions(seen.active)
         targets = _targets(table, log, due, heads, to, instead)
         changes = [back_to(name, made) for name, made in targets.items()]
@@ -144,19 +143,6 @@ def _targets(
         table.store.concurrency,
     )
     return {name: made for name, made in zip(names, found, strict=True) if made is not None}
-
-
-def completed_tombstones(table: Table, log: PartitionLog) -> Tombstones:
-    """Read the tombstones, after completing erasures that are not in the log yet.
-
-    Until then, the replacements of their batches are not known.
-    """
-    seen = read_tombstones(table)
-    if all(one.retired is not None for one in seen.active if one.replaced):
-        return seen
-    # If this changes a partition, its entry takes the number and the rollback is planned again.
-    complete(table, log)
-    return read_tombstones(table)
 
 
 def rolled_back_before(log: PartitionLog, name: str, head: Head, author: Author) -> LogEntry | None:

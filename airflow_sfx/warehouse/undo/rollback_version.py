@@ -21,7 +21,7 @@ from airflow_sfx.warehouse.log.resolve import heads_to_read, state_at
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.table_log import LogState
 from airflow_sfx.warehouse.table.tombstones import Tombstones, read_tombstones
-from airflow_sfx.warehouse.undo.rollback import back_to, completed_tombstones, granted, origin_of
+from airflow_sfx.warehouse.undo.rollback import back_to, granted, origin_of
 from airflow_sfx.warehouse.undo.rollback_report import RollbackStep
 
 
@@ -63,7 +63,7 @@ def roll_back_to_version(
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         current.update({name: head.batch_id for name, head in heads.items()})
-        steps = undo.steps(heads, completed_tombstones(table, log))
+        steps = undo.steps(heads, read_tombstones(table))
         changes = [step.change for step in steps]
         if expected is not None:
             undo.refuse_unseen(heads, changes, expected, whole=names is None)

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from types import ModuleType
 
 import pandas as pd
 import pyarrow as pa
@@ -20,14 +19,12 @@ import airflow_sfx as sfx
 from airflow_sfx.core.batch_id import moment_of
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.log.partition_log import PartitionLog
-from airflow_sfx.warehouse.retention import erasure, vacuum
 from airflow_sfx.warehouse.retention.erasure import ErasureReport
 from airflow_sfx.warehouse.retention.row_delete import search, without
 from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.warehouse.faults import KILLED, run_until_call
-from tests.warehouse.forging import overwrite
 from tests.warehouse.write.test_external_batch import write
 
 NOW = timedelta(0)
@@ -191,10 +188,10 @@ def before_the_note(monkeypatch) -> Callable[[Callable[[], object]], None]:
     def arrange(action: Callable[[], object]) -> None:
         write_note = tombstones.write
 
-        def act_first(table: Table, note: tombstones.Tombstone) -> tombstones.Tombstone:
+        def act_first(table: Table, note: tombstones.Tombstone) -> None:
             monkeypatch.setattr(tombstones, "write", write_note)
             action()
-            return write_note(table, note)
+            write_note(table, note)
 
         monkeypatch.setattr(tombstones, "write", act_first)
 
@@ -251,64 +248,26 @@ def test_an_erasure_that_lost_some_of_its_batches_to_another_says_so_in_the_hist
     assert holding(warehouse, "Ada") == []
 
 
-def erase_and_die(
-    warehouse: Warehouse, monkeypatch, module: ModuleType, function: str, where: str = WHERE
+def test_an_erasure_that_died_before_its_entry_has_done_nothing(
+    warehouse: Warehouse, monkeypatch
 ) -> None:
-    """An erasure that dies when it calls a function."""
+    """Its tombstone is there, and has no effect; what it wrote is nobody's."""
+    pins = [store(warehouse, DAYS[0], version) for version in (1, 2)]
 
     def die(*arguments: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as dying, pytest.raises(KeyboardInterrupt):
-        dying.setattr(module, function, die)
-        erase(warehouse, where)
-
-
-def test_an_erasure_searches_what_another_had_noted_before_it_died(
-    warehouse, monkeypatch, before_the_note
-) -> None:
-    """It has replaced the batch first, and nothing more."""
-    for version in (1, 2):
-        store(warehouse, DAYS[0], version)
-    before_the_note(
-        lambda: erase_and_die(warehouse, monkeypatch, vacuum, "_append", "client = 'Ada'")
-    )
+        dying.setattr(PartitionLog, "create", die)
+        erase(warehouse, "client = 'Ada'")
+    assert warehouse.pin("sales", "items") == pins[1]
+    assert warehouse.rollback("sales", "items", [DAYS[0]]) == pins[0]
+    warehouse.hold(pins[1], name="report", until=None)
+    warehouse.release("sales", "items", "report")
     assert erase(warehouse).erased == 2
-    for pin in (warehouse.pin("sales", "items"), warehouse.rollback("sales", "items", [DAYS[0]])):
-        assert warehouse.load_dataframe(pin)["client"].tolist() == ["Bert"]
-
-
-def test_an_erasure_searches_a_batch_that_another_notes_at_that_moment(
-    warehouse: Warehouse, monkeypatch
-) -> None:
-    """The other erasure may come second; its batch would keep the erased rows."""
-    for version in (1, 2):
-        store(warehouse, DAYS[0], version)
-    complete = erasure.complete
-
-    def complete_and_more(*arguments: object, **options: bool) -> None:
-        complete(*arguments, **options)
-        monkeypatch.setattr(erasure, "complete", complete)
-        erase_and_die(warehouse, monkeypatch, erasure, "confirm", "client = 'Ada'")
-
-    monkeypatch.setattr(erasure, "complete", complete_and_more)
-    assert erase(warehouse).erased == 2
-    erase(warehouse, "client = 'nobody'")
-    for pin in (warehouse.pin("sales", "items"), warehouse.rollback("sales", "items", [DAYS[0]])):
-        assert "Karla Kolumna" not in warehouse.load_dataframe(pin)["client"].tolist()
-
-
-def test_a_rollback_completes_an_erasure_that_died_after_its_note(
-    warehouse: Warehouse, monkeypatch
-) -> None:
-    pins = [store(warehouse, DAYS[0], version) for version in (1, 2)]
-    erase_and_die(warehouse, monkeypatch, erasure, "confirm")
-    pin = warehouse.rollback("sales", "items", [DAYS[0]])
-    assert pin != pins[0]
-    assert warehouse.load_dataframe(pin)[["client", "version"]].to_dict("list") == {
-        "client": ["Ada", "Bert"],
-        "version": [1, 1],
-    }
+    assert warehouse.load_dataframe("sales", "items")["client"].tolist() == ["Ada", "Bert"]
+    assert erase(warehouse, "client = 'Ada'").erased == 2
+    assert warehouse.load_dataframe("sales", "items")["client"].tolist() == ["Bert"]
 
 
 def test_what_was_staged_once_and_is_published_is_not_staged_again(warehouse: Warehouse) -> None:
@@ -388,26 +347,6 @@ def test_a_durable_pin_keeps_its_batch_until_it_is_over_unless_the_erasure_says_
     assert len(warehouse.load_dataframe(first)) == 3, (
         "of the erasure before, which said nothing of pins"
     )
-
-
-def test_an_erasure_despite_pins_that_an_earlier_version_left_is_done_by_one_that_wants_the_same(
-    warehouse,
-) -> None:
-    """Its log entry does not prove it, and neither does its tombstone, which may be forged."""
-    pin = store(warehouse, DAYS[0], 1)
-    warehouse.hold(pin, name="report", until=None)
-    erase(warehouse)  # its entry has nothing about pins, as earlier versions wrote it
-    (path,) = (
-        one.path
-        for one in warehouse.store.list("sales.db/items/_sfx/retired")
-        if "intent" in one.path
-    )
-    note = json.loads(warehouse.store.get(path) or b"")
-    overwrite(warehouse, path, json.dumps({**note, "despite_pins": True}).encode())
-    rule = {"keep_last": 9, "older_than": NOW, "dry_run": False}
-    for careful in (erase(warehouse), warehouse.retain("sales", "items", **rule)):
-        assert (careful.deleted, careful.waiting) == ((), 1)
-    assert erase(warehouse, despite_pins=True).deleted == tuple(pin.entries)
 
 
 def test_an_erasure_despite_pins_deletes_what_they_hold(warehouse: Warehouse) -> None:
