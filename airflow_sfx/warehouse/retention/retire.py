@@ -1,4 +1,4 @@
-"""Expire batches: one entry of the log, and right before it the tombstone that names its commit.
+"""Expire batches by one log entry, which a tombstone names right before it.
 
 If a process dies before the entry, nothing has expired. What became of the batches since they were
 chosen is seen in the log when the entry is planned.

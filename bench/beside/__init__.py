@@ -1,0 +1,1 @@
+"""An earlier checkout beside this one."""
