@@ -37,6 +37,7 @@ from airflow_sfx.cli.commands import (
 from airflow_sfx.cli.commands.changes import audit, changes, night, rollback
 from airflow_sfx.cli.commands.lifecycle import announce, compact, ends, lineage
 from airflow_sfx.cli.commands.models import model, serve
+from airflow_sfx.cli.commands.streams import stream as streams
 from airflow_sfx.cli.options import Settings
 from airflow_sfx.cli.output import VisibleFormatter, clean, visible
 from airflow_sfx.cli.starter import init
@@ -123,6 +124,7 @@ _FAMILIES = (
     sql,
     components,
     serve,
+    streams,
     job,
     workbench,
     session,

@@ -125,6 +125,13 @@ COMMANDS: dict[str, list[list[str]]] = {
         [TABLE, "--where", "n = 1", "--apply", "--yes", "--reason", HEARD],
     ],
     "components": [[f"/nowhere/{SEEN}"]],
+    "stream": [
+        ["positions", TABLE],
+        ["dead-letters", TABLE],
+        ["lag", TABLE, "--stream", f"x:{HEARD}"],
+        ["run", f"no:{SEEN}", "--stream", "x", "--into", TABLE],
+        ["replay", f"no:{SEEN}", "--stream", "x", "--into", TABLE, "--from", "1d"],
+    ],
     "model": [
         ["list"],
         ["list", f"no {SEEN}"],

@@ -1,0 +1,1 @@
+"""Commands about streams: a consumer, what it reached, what failed, and a replay."""
