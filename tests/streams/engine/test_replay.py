@@ -108,8 +108,6 @@ def test_records_that_are_not_there_any_more_stop_a_replay(warehouse: Warehouse)
 
 
 def test_windows_that_were_compacted_are_not_replayed(warehouse: Warehouse) -> None:
-    if not hasattr(warehouse, "compact"):
-        pytest.skip("no compaction")
     stream = MemoryStream(1)
     many(stream, 40)
     apply(warehouse, stream, wrong)
