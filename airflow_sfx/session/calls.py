@@ -190,7 +190,7 @@ def _history(session: Session, args: Arguments) -> object:
 
 
 def _rollback(session: Session, args: Arguments) -> object:
-    given = _partitions(_taken(args, "db", "table", "partitions", "to", "reason"))
+    given = _partitions(_taken(args, "db", "table", "partitions", "to", "to_version", "reason"))
     return session.warehouse.rollback(
         given.pop("db", ""), given.pop("table", ""), **given
     ).to_json()

@@ -38,16 +38,20 @@ sf_history <- function(namespace, resource, partition = NULL, ..., limit = 100) 
 #' Make earlier batches current again
 #'
 #' @inheritParams sf_reader
-#' @param partitions The partitions, or `NULL` for a table without partitions.
+#' @param partitions The partitions, or `NULL` for a table without partitions. With `to_version`,
+#'   `NULL` is the whole table.
 #' @param to The batch ID to return to, or `NULL` for the batch before.
+#' @param to_version A version of the table: undo all that came after it, instead of `to`.
 #' @param reason The reason, recorded in the history.
 #' @return The pin of what is current now, invisibly.
 #' @export
-sf_rollback <- function(namespace, resource, partitions = NULL, ..., to = NULL, reason = "") {
+sf_rollback <- function(namespace, resource, partitions = NULL, ..., to = NULL, to_version = NULL,
+                        reason = "") {
   no_more(...)
   invisible(as_pin(request("rollback", list(
     db = one_text(namespace, "namespace"), table = one_text(resource, "resource"),
-    partitions = partition_list(partitions), to = to, reason = one_text(reason, "reason")
+    partitions = partition_list(partitions), to = to,
+    to_version = whole_number(to_version, "to_version"), reason = one_text(reason, "reason")
   ))))
 }
 

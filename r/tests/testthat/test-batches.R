@@ -14,6 +14,7 @@ test_that("a pin names exactly its rows, and a rollback gives back the batch bef
   expect_identical(sf_reader("sales", "pinned", 20161031, batch_id = second$batches[[1]]), sold[1, ])
   expect_identical(sf_reader("sales", "pinned", 20161031, version = told$version[2]), sold[1, ])
   expect_identical(sf_pin("sales", "pinned", version = 1)$batches, first$batches)
+  expect_identical(sf_rollback("sales", "pinned", to_version = 2)$batches, second$batches)
 })
 
 test_that("a staged batch is current once it is published", {
