@@ -14,7 +14,7 @@ from bench import history, memory, r_frames, scaling, scheduler, speed, stack
 from bench.components import rows
 from bench.models import diff, scale
 from bench.serving import measure as serving, online
-from bench.streams import aws_lambda
+from bench.streams import aws_lambda, consumer, windows
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -50,6 +50,9 @@ def main() -> None:
         "online": lambda folder: online.one_row(folder, options.runs),
         "swaps": serving.swaps,
         "lambda": lambda folder: aws_lambda.started(folder, options.runs),
+        "stream-consumer": lambda folder: consumer.sustained(folder, min(options.runs, 3)),
+        "stream-latency": consumer.event_to_visible,
+        "stream-windows": lambda folder: windows.of_500(folder, options.runs),
         "r": lambda folder: r_frames.in_r(folder, options.runs),
         "imports": lambda _: memory.import_times(options.runs),
     }

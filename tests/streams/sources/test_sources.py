@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import airflow_sfx as sfx
+from airflow_sfx.streams.lag import stream_lag
 from airflow_sfx.streams.source import Source, Start, StreamRecord
 from tests.streams.servers.streams import KafkaStream, KinesisStream, TestStream
 
@@ -146,6 +147,18 @@ def test_an_empty_shard_has_no_records_and_is_not_behind(new: New) -> None:
             assert time.monotonic() < give_up
         reader.close()
     assert (list(chunk.records), chunk.behind, chunk.ended) == ([], timedelta(0), False)
+
+
+def test_the_lag_of_a_table_is_the_age_of_the_oldest_record_that_it_lacks(new: New) -> None:
+    stream = new(1)
+    stream.put(numbered(3))
+    with stream.source() as source:
+        (shard,) = source.shards()
+        records = read(source, shard.id, least=3)
+        (lacks,) = stream_lag(source, {shard.id: records[0].sequence}).shards
+        assert lacks.oldest == records[1].arrived
+        (has_all,) = stream_lag(source, {shard.id: records[2].sequence}).shards
+        assert has_all.oldest is None
 
 
 def test_any_bytes_come_back(new: New) -> None:
