@@ -24,7 +24,7 @@ _ALONE = (
     "tests/airflow/test_telemetry.py",
 )
 """They start an Airflow of their own."""
-_WITH_SERVICES = ("warehouse", "metastore", "faults", "storage", "stack")
+_WITH_SERVICES = ("warehouse", "metastore", "faults", "storage", "stack", "streams")
 _MORE = ("write", "undo", "quality", "test_")
 """The rooms of the warehouse that share a second stack, as one would take longest by far."""
 _LONG = ("scheduler", "services", "more services", "airflow", "jobs", *_ALONE, "protocol")

@@ -4,8 +4,8 @@ Modules: ``source`` is what a stream is to the rest; ``kinesis`` and ``kafka`` i
 ``engine`` brings records into a table, for ``consumer``, a process that shares a stream with
 others, and for ``aws_lambda``, whose events ``lambda_event`` reads. ``lag`` is how far a table is
 behind; ``replay`` reads records again for a corrected function; ``opening`` finds a stream by its
-name. The sub-room ``applying`` has what records pass on their way, ``consuming`` what consumers
-need.
+name; ``spark`` writes the micro-batches of Spark. The sub-room ``applying`` has what records pass
+on their way, ``consuming`` what consumers need.
 
 Names are loaded on first use.
 """

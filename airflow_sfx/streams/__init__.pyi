@@ -10,3 +10,4 @@ from .source import (
     Source as Source,
     StreamRecord as StreamRecord,
 )
+from .spark import foreach_batch as foreach_batch

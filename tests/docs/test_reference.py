@@ -66,7 +66,7 @@ CALLED += [
     if name[0] != "_" and isinstance(member, FunctionType | classmethod)
 ]
 CALLED += [batch_task, batch_container_task, model_task]
-CALLED += [sfx.streams.lambda_handler, sfx.streams.stream_lag]
+CALLED += [sfx.streams.foreach_batch, sfx.streams.lambda_handler, sfx.streams.stream_lag]
 CALLED += [airflow_sfx.stack.up, airflow_sfx.stack.down, airflow_sfx.stack.status]
 COMMANDS = sorted(get_command(app).commands)
 
