@@ -1,7 +1,8 @@
 """One function three ways: a day's features in batch, from a server, and from a stream.
 
-The three tables have the same values to the bit. `python -m streaming` in this folder does the same
-without Airflow; docs/streams.md explains it.
+The three tables have the same values to the bit, before and after the windows of the stream are
+compacted. `python -m streaming` in this folder does the same without Airflow; docs/streams.md
+explains it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow.sdk import dag, task
+
+from airflow_sfx.operators import CompactOperator
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +55,11 @@ def flights_three_ways():
 
         print(ways.compared(ds))  # noqa: T201  the task's log shows it
 
-    history() >> [in_batch(), served(), streamed()] >> compared()
+    compact = CompactOperator(
+        task_id="compact", table="ways.streamed", partitions=["{{ ds_nodash }}"], reason="day over"
+    )
+    history() >> [in_batch(), served(), streamed()] >> compared() >> compact
+    compact >> compared.override(task_id="compared_compacted")()
 
 
 flights_three_ways()

@@ -16,6 +16,8 @@ def main(day: str = "2013-01-02") -> None:
         sfx.store_dataframe(compute(day), ways.DATABASE, table, partition_by=["day"])
     ways.streamed(day)
     print(ways.compared(day))  # noqa: T201
+    sfx.compact(ways.DATABASE, "streamed", [day.replace("-", "")], reason="the day is over")
+    print("compacted:", ways.compared(day), sep="\n")  # noqa: T201
 
 
 if __name__ == "__main__":

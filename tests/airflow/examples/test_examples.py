@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -297,6 +298,25 @@ def test_a_dag_waits_for_weather_that_comes_late(running, warehouse, backfill: s
     running.succeeded("late_weather", run_id)
     (manifest,) = warehouse.manifests(warehouse.pin("nyc", "wind", ["20130301"]))
     assert manifest.inputs == (late,)
+
+
+def test_a_function_gives_the_same_in_batch_as_a_server_and_on_a_stream(running, warehouse) -> None:
+    running.ready("flights_three_ways")
+    run_id = running.succeed("flights_three_ways", "2013-01-02")
+    windows, compacted = (
+        running.task_log("flights_three_ways", run_id, task)
+        for task in ("compared", "compared_compacted")
+    )
+    for log in (windows, compacted):
+        assert "equal to the bit" in log
+        lines = re.findall(r"(in_batch|served|streamed) +943 +209 +(\S+) +(\d+)", log)
+        assert [name for name, _, _ in lines] == ["in_batch", "served", "streamed"]
+        assert len({total for _, total, _ in lines}) == 1
+    partitions = warehouse.pin("ways", "streamed").batches
+    assert {name.rpartition("/")[2] for name in partitions} == {"compacted"}
+    assert warehouse.stream_positions("ways", "streamed")["kinesis:departures"].keys() == {
+        f"shardId-{shard:012}" for shard in range(2)
+    }
 
 
 def test_a_model_of_wrong_weather_is_promoted_and_found_and_one_command_undoes_data_and_model(
