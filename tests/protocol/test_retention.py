@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 import pandas as pd
 import pytest
 
-from airflow_sfx.core.errors import BatchNotFound, CommitConflict, SfxError
+from airflow_sfx.core.errors import BatchNotFound, CommitConflict, SfxError, WarehouseUnavailable
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.storage.factory import open_place
 from airflow_sfx.warehouse.pins import holds
@@ -72,14 +72,35 @@ SCENARIOS = {
 }
 
 
+def publish_staged(world: World) -> tuple[World, Callable[[Warehouse], object]]:
+    """Return a world with a staged batch of both partitions, and its publish."""
+    world = world.copy()
+    staged = warehouse_of(world).store_dataframe(
+        frame(3, DAYS), "model", "items", partition_by=["day"], publish=False
+    )
+    return world, lambda warehouse: warehouse.publish(staged)
+
+
+PUBLISH = "a publish of both"
+
+
+def scenario(beginning: World, name: str) -> tuple[World, Callable[[Warehouse], object]]:
+    """Return the world in which a scenario begins, and what is done beside the deletion."""
+    return publish_staged(beginning) if name == PUBLISH else (beginning, SCENARIOS[name])
+
+
+def refuse_unexpected(outcome: Outcome) -> None:
+    """Check that only refusals, and requests without an answer, are errors."""
+    expected = (CommitConflict, BatchNotFound, *[WarehouseUnavailable] * bool(outcome.unanswered))
+    unexpected = [error for error in outcome.errors.values() if not isinstance(error, expected)]
+    assert not unexpected, f"{unexpected} schedule: {' '.join(outcome.schedule)}"
+
+
 def check(world: World, outcome: Outcome) -> None:
     """Check that current and held batches are readable."""
     warehouse = warehouse_of(world)
     told = f"schedule: {' '.join(outcome.schedule)}"
-    unexpected = [
-        e for e in outcome.errors.values() if not isinstance(e, (CommitConflict, BatchNotFound))
-    ]
-    assert not unexpected, f"{unexpected} {told}"
+    refuse_unexpected(outcome)
     warehouse.repair("model", "items")
     current = warehouse.load_dataframe("model", "items", as_="arrow")
     assert sorted(current["day"].to_pylist()) == list(DAYS), f"what is current is gone; {told}"
@@ -91,18 +112,19 @@ def check(world: World, outcome: Outcome) -> None:
         assert rows == len(granted.batches), f"what was granted is gone; {told}"
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", [*SCENARIOS, PUBLISH])
 def test_what_was_granted_is_never_deleted_under_any_schedule(beginning, monkeypatch, name) -> None:
     seen = refused = 0
     preemptions = 1 if name == "another retention" else 2
+    began, action = scenario(beginning, name)
     for world, outcome in outcomes(
-        beginning, {"A": retain, "B": SCENARIOS[name]}, monkeypatch, preemptions=preemptions
+        began, {"A": retain, "B": action}, monkeypatch, preemptions=preemptions
     ):
         check(world, outcome)
         seen += 1
         refused += isinstance(outcome.errors.get("B"), BatchNotFound)
     assert seen > 100
-    if name.startswith(("a durable", "a rollback")):
+    if name.startswith(("a hold", "a rollback")):
         assert 0 < refused < seen, "somebody is refused, and somebody is not"
 
 
@@ -128,34 +150,63 @@ def erase(warehouse: Warehouse) -> None:
     warehouse.erase("model", "items", where="mark = 1", grace=NOW, dry_run=False)
 
 
-@pytest.mark.parametrize(
-    "name", ["a hold of both", "a rollback of one", "a rollback of both", "a store of both"]
-)
+BESIDE = ["a hold of both", "a rollback of one", "a rollback of both", "a store of both", PUBLISH]
+
+
+@pytest.mark.parametrize("name", BESIDE)
 def test_an_erasure_leaves_no_row_whatever_else_goes_on(beginning, monkeypatch, name) -> None:
     seen = 0
-    for world, outcome in outcomes(
-        beginning, {"A": erase, "B": SCENARIOS[name]}, monkeypatch, preemptions=1
-    ):
-        told = f"schedule: {' '.join(outcome.schedule)}"
-        unexpected = [
-            e for e in outcome.errors.values() if not isinstance(e, (CommitConflict, BatchNotFound))
-        ]
-        assert not unexpected, f"{unexpected} {told}"
-        warehouse = warehouse_of(world)
-        granted = outcome.results.get("B")
-        if isinstance(granted, BatchPin) and name.startswith("a durable"):
-            assert set(warehouse.load_dataframe(granted)["mark"]) == {1}, (
-                f"what was granted is gone; {told}"
-            )
-        erase(warehouse)
-        warehouse.repair("model", "items")
-        left = warehouse.load_dataframe("model", "items")
-        assert 1 not in set(left["mark"]), f"a row is left; {told}"
-        assert set(left["mark"]) <= {2, 3}, told
-        if not name.startswith("a rollback"):
-            assert len(left) == len(DAYS), f"rows of others are gone; {told}"
+    began, action = scenario(beginning, name)
+    for world, outcome in outcomes(began, {"A": erase, "B": action}, monkeypatch, preemptions=1):
+        check_erased(world, outcome, name)
         seen += 1
     assert seen > 30
+
+
+def check_erased(world: World, outcome: Outcome, name: str) -> None:
+    """Check that a later erasure leaves no row, and that nothing else is lost."""
+    told = f"schedule: {' '.join(outcome.schedule)}"
+    refuse_unexpected(outcome)
+    warehouse = warehouse_of(world)
+    granted = outcome.results.get("B")
+    if isinstance(granted, BatchPin) and name.startswith("a hold"):
+        assert set(warehouse.load_dataframe(granted)["mark"]) == {1}, (
+            f"what was granted is gone; {told}"
+        )
+    erase(warehouse)
+    warehouse.repair("model", "items")
+    left = warehouse.load_dataframe("model", "items")
+    assert 1 not in set(left["mark"]), f"a row is left; {told}"
+    assert set(left["mark"]) <= {2, 3}, told
+    if not name.startswith("a rollback"):
+        assert len(left) == len(DAYS), f"rows of others are gone; {told}"
+
+
+@pytest.mark.parametrize("trouble", ["a death", "no answer"])
+@pytest.mark.parametrize("name", BESIDE)
+@pytest.mark.parametrize("deletion", [retain, erase])
+def test_a_deletion_and_what_is_beside_it_may_break_off_anywhere(
+    beginning, monkeypatch, deletion, name, trouble
+) -> None:
+    seen = 0
+    began, action = scenario(beginning, name)
+    actors = {"A": deletion, "B": action}
+    for world, outcome in outcomes(
+        began,
+        actors,
+        monkeypatch,
+        preemptions=0,
+        mortal=tuple(actors) if trouble == "a death" else (),
+        unanswered=tuple(actors) if trouble == "no answer" else (),
+    ):
+        if deletion is erase:
+            check_erased(world, outcome, name)
+        else:
+            check(world, outcome)
+            retain(warehouse_of(world))
+            check(world, outcome)
+        seen += bool(outcome.crashed or outcome.errors)
+    assert seen > 20
 
 
 def test_an_erasure_beside_the_first_publish_of_a_staged_batch_leaves_no_row(
