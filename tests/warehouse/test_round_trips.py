@@ -70,6 +70,26 @@ def test_a_commit_costs_the_same_requests_however_many_went_before(warehouse, co
     assert requests_of(store, counted) == {"metastore": 7, "storage": 7}
 
 
+def test_a_window_costs_the_same_requests_however_many_went_before(stack_uri, counted) -> None:
+    warehouse, at = connect(stack_uri), 0
+
+    def add(numbers: object = FRAME) -> object:
+        nonlocal at
+        at += 1
+        consumed = sfx.Consumed("kinesis:clicks", {"0": (str(at - 1) if at > 1 else "", str(at))})
+        return warehouse.store_window(numbers, "trips", "clicks", consumed=consumed)
+
+    for _ in range(3):
+        add()
+    assert requests_of(add, counted) == {"metastore": 8, "storage": 7}
+    many = pd.DataFrame({"n": range(100), "window": [str(n) for n in range(100)]})
+    warehouse.store_dataframe(many, "trips", "clicks", partition_by=["window"])
+    add()
+    assert requests_of(add, counted) == {"metastore": 8, "storage": 7}
+    alone = requests_of(lambda: add(FRAME[:0]), counted)
+    assert alone == {"metastore": 2, "storage": 4}, "positions without rows"
+
+
 def test_a_pinned_load_costs_a_look_at_the_table_and_one_request_an_object(
     warehouse, counted
 ) -> None:

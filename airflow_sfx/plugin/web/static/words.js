@@ -14,6 +14,8 @@ export const OPERATIONS = [
   "erase",
   "discard",
   "drop",
+  "consume",
+  "compact",
 ];
 
 const OTHER_WORDS = { retire: "expire" };
