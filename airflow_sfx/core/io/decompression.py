@@ -8,7 +8,7 @@ _LEAST = 16 << 20
 _TIMES = 400
 """The largest ratio of content to compressed bytes.
 
-Bundles of log entries, compressed at level 1, shrink to a 230th at most, and bytes made to fill
+Summaries of a model's log, compressed at level 1, shrink to a 230th at most, and bytes made to fill
 memory to a thousandth. Other writers check `is_plausible` first.
 """
 _GZIP = 16 + zlib.MAX_WBITS
