@@ -226,7 +226,7 @@ def show_history() -> None:
     """Print the history of each night's partition of the last table."""
     table = Table(
         "partition",
-        "#",
+        "version",
         "what",
         "batch",
         "before",
