@@ -17,7 +17,7 @@ from tests.builders import put, put_both
 
 
 def put_both_and_die(warehouse: Warehouse, value: int, monkeypatch) -> sfx.BatchPin:
-    """Store with a writer that dies once its change is decided, before the metastore knows."""
+    """Store with a writer that dies once its change is in the log, before the metastore has it."""
     with monkeypatch.context() as dying:
         dying.setattr(commit, "move_pointers", lambda *_: None)
         return put_both(warehouse, value)
