@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from airflow_sfx.core.errors import InvalidName
-from airflow_sfx.streams.source import Source
+from airflow_sfx.streams.source import OnExpired, Source
 
 
-def open_stream(stream: str, *, endpoint_url: str = "", servers: str = "") -> Source:
+def open_stream(
+    stream: str,
+    *,
+    endpoint_url: str = "",
+    servers: str = "",
+    options: Mapping[str, str] | None = None,
+    on_expired: OnExpired = "fail",
+) -> Source:
     """Return a stream by its name.
 
     Args:
         stream: ``kinesis:NAME``, or the name alone; or ``kafka:TOPIC``.
         endpoint_url: The server of Kinesis, or empty for that of the AWS environment.
         servers: The brokers of Kafka, as ``host:port``, several with a comma.
+        options: Further options of the Kafka client, such as ``security.protocol``.
+        on_expired: Whether reading fails where records have expired unread, or continues.
 
     Returns:
         The stream, which the caller closes.
@@ -30,15 +41,14 @@ def open_stream(stream: str, *, endpoint_url: str = "", servers: str = "") -> So
     if not colon or service == "kinesis" or stream.startswith("arn:"):
         from airflow_sfx.streams.kinesis import KinesisSource
 
-        return KinesisSource(
-            name if service == "kinesis" and colon else stream, endpoint_url=endpoint_url
-        )
+        known = name if service == "kinesis" and colon else stream
+        return KinesisSource(known, endpoint_url=endpoint_url, on_expired=on_expired)
     if service == "kafka":
         from airflow_sfx.streams.kafka import KafkaSource
 
         if not servers:
             raise InvalidName(f"{stream} needs brokers: pass them as host:port")
-        return KafkaSource(name, servers)
+        return KafkaSource(name, servers, options=options, on_expired=on_expired)
     raise InvalidName(
         f"{stream!r:.80} is not a stream that can be read: write kinesis:NAME or kafka:TOPIC"
     )

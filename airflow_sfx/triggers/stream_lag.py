@@ -52,9 +52,10 @@ class LagCondition:
 
         ref = TableRef.parse(self.table)
         positions = warehouse.stream_positions(ref.database, ref.table)
-        options = {"endpoint_url": self.endpoint_url, "servers": self.servers}
         start: Start = "latest" if self.start == "latest" else "trim_horizon"
-        with open_stream(self.stream, **options) as source:
+        with open_stream(
+            self.stream, endpoint_url=self.endpoint_url, servers=self.servers
+        ) as source:
             return stream_lag(source, positions.get(source.stream, {}), start)
 
     def is_met(self, lag: StreamLag) -> bool:

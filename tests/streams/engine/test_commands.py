@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
@@ -124,3 +125,26 @@ def test_what_cannot_be_done_is_refused(
     (here / "w").mkdir()
     done = sfx(f"embedded://{here}/w", *arguments, status=status)
     assert message in " ".join(done.output.replace("│", " ").split())
+
+
+def test_options_of_kafka_are_read_from_a_file(here: Path, kafka: str) -> None:
+    stream = KafkaStream(kafka, 1)
+    options = here / "client.properties"
+    where = [
+        "web.clicks",
+        "--stream",
+        stream.name,
+        "--kafka",
+        kafka,
+        "--kafka-config",
+        str(options),
+    ]
+    options.write_text("# of ours\n\nclient.id = sfx\n")
+    connect(f"embedded://{here}/w").store_dataframe(pd.DataFrame({"n": [1]}), "web", "clicks")
+    assert "is 0 s behind" in sfx(f"embedded://{here}/w", "lag", *where).output
+    options.write_text("sasl.password=secret\nno option=1\n")
+    refused = sfx(f"embedded://{here}/w", "lag", *where, status=1)
+    assert "options of Kafka" in refused.output
+    assert "secret" not in refused.output
+    options.write_text("nonsense")
+    assert "line 1 of" in sfx(f"embedded://{here}/w", "lag", *where, status=2).output

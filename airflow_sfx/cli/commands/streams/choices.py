@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -62,17 +63,52 @@ EndpointUrl = Annotated[
 Kafka = Annotated[
     str, typer.Option("--kafka", metavar="HOST:PORT", help="Brokers of Kafka, with commas.")
 ]
+KafkaConfig = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Options of the Kafka client as lines NAME=VALUE, such as security.protocol=SSL.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+OnExpired = Annotated[
+    Literal["fail", "continue"],
+    typer.Option(help="Fail where records of the stream expired unread, or continue after them."),
+]
 OnError = Literal["dead_letter", "stop"]
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def source_of(stream: str, endpoint_url: str, kafka: str) -> Source:
+def source_of(
+    stream: str,
+    endpoint_url: str,
+    kafka: str,
+    kafka_config: Path | None,
+    on_expired: Literal["fail", "continue"] = "fail",
+) -> Source:
     """Open the stream that options name."""
     from airflow_sfx.streams.opening import open_stream
 
     name = f"kafka:{stream.removeprefix('kafka:')}" if kafka else stream
-    return open_stream(name, endpoint_url=endpoint_url, servers=kafka)
+    options = {} if kafka_config is None else _options_in(kafka_config)
+    return open_stream(
+        name, endpoint_url=endpoint_url, servers=kafka, options=options, on_expired=on_expired
+    )
+
+
+def _options_in(path: Path) -> dict[str, str]:
+    """Return the options of a file, whose lines are as the tools of Kafka read them."""
+    found: dict[str, str] = {}
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        if not equals or not name.strip():
+            raise typer.BadParameter(f"line {number} of {path} is not an option: write NAME=VALUE")
+        found[name.strip()] = value.strip()
+    return found
 
 
 def rules_of(

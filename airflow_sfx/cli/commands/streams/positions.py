@@ -11,6 +11,7 @@ from airflow_sfx.cli import output
 from airflow_sfx.cli.commands.streams.choices import (
     EndpointUrl,
     Kafka,
+    KafkaConfig,
     Stream,
     source_of,
 )
@@ -46,6 +47,7 @@ def lag(
     stream: Stream,
     endpoint_url: EndpointUrl = "",
     kafka: Kafka = "",
+    kafka_config: KafkaConfig = None,
     as_json: Json = False,
 ) -> None:
     """Show how far a table is behind a stream: the oldest record of each shard that it lacks."""
@@ -53,7 +55,7 @@ def lag(
 
     settings: Settings = context.obj
     ref = table_of(table)
-    with source_of(stream, endpoint_url, kafka) as source:
+    with source_of(stream, endpoint_url, kafka, kafka_config) as source:
         known = settings.warehouse.stream_positions(ref.database, ref.table)
         found = stream_lag(source, known.get(source.stream, {}))
     if as_json:

@@ -18,9 +18,11 @@ from airflow_sfx.cli.commands.streams.choices import (
     Function,
     Into,
     Kafka,
+    KafkaConfig,
     LateAfter,
     MaxAttempts,
     OnError,
+    OnExpired,
     Stream,
     rules_of,
     source_of,
@@ -64,6 +66,8 @@ def run(
     max_bytes: Annotated[int, typer.Option(min=1, help="Most bytes of its records.")] = 64 << 20,
     endpoint_url: EndpointUrl = "",
     kafka: Kafka = "",
+    kafka_config: KafkaConfig = None,
+    on_expired: OnExpired = "fail",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a line of JSON for each commit.")
     ] = False,
@@ -80,7 +84,7 @@ def run(
     place = start_of(start)
     table = table_of(into)
     warehouse = _warehouse(context.obj)
-    with source_of(stream, endpoint_url, kafka) as source:
+    with source_of(stream, endpoint_url, kafka, kafka_config, on_expired) as source:
         consumer = Consumer(
             warehouse,
             source,
@@ -113,6 +117,7 @@ def replay(
     max_attempts: MaxAttempts = 3,
     endpoint_url: EndpointUrl = "",
     kafka: Kafka = "",
+    kafka_config: KafkaConfig = None,
     dry_run: DryRun = True,
     as_json: Json = False,
 ) -> None:
@@ -128,7 +133,7 @@ def replay(
     moment = moment_of(since)
     assert moment is not None
     warehouse = _warehouse(context.obj)
-    with source_of(stream, endpoint_url, kafka) as source:
+    with source_of(stream, endpoint_url, kafka, kafka_config) as source:
         done = replayed(
             warehouse,
             source,
