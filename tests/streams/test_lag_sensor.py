@@ -16,7 +16,7 @@ from airflow_sfx.streams.source import Source
 from airflow_sfx.triggers import StreamLagTrigger
 from airflow_sfx.triggers._warehouses import forget
 from tests.streams.servers.streams import KafkaStream, KinesisStream
-from tests.streams.test_sources import numbered, read
+from tests.streams.sources.test_sources import numbered, read
 
 
 @pytest.fixture(params=["kinesis", "kafka"])
