@@ -1,4 +1,4 @@
-"""Figures of the server in the text format of Prometheus."""
+"""Figures of a process in the text format of Prometheus."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-_PREFIX = "sfx_serve_"
 Labels = tuple[tuple[str, str], ...]
 
 
@@ -44,6 +43,7 @@ class Metrics:
 
     Args:
         families: What each figure is, by name.
+        prefix: What the names begin with.
 
     Example:
         >>> metrics = Metrics({"rows": Family("counter", "Rows that were predicted.")})
@@ -54,8 +54,8 @@ class Metrics:
         sfx_serve_rows_total{model="delays/20161101002256"} 2
     """
 
-    def __init__(self, families: Mapping[str, Family]) -> None:
-        self._families = families
+    def __init__(self, families: Mapping[str, Family], prefix: str = "sfx_serve_") -> None:
+        self._families, self._prefix = families, prefix
         self._values = {name: _Values() for name in families}
         self._computed: dict[str, Callable[[], Mapping[Labels, float]]] = {}
         self._lock = threading.Lock()
@@ -93,7 +93,7 @@ class Metrics:
         lines: list[str] = []
         with self._lock:
             for name, family in self._families.items():
-                full = f"{_PREFIX}{name}{'_total' if family.kind == 'counter' else ''}"
+                full = f"{self._prefix}{name}{'_total' if family.kind == 'counter' else ''}"
                 lines += [f"# HELP {full} {family.text}", f"# TYPE {full} {family.kind}"]
                 computed = self._computed.get(name)
                 numbers = computed() if computed else self._values[name].numbers

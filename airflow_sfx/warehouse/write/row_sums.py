@@ -1,4 +1,4 @@
-"""Sums over rows that do not depend on the order of rows, to check that none is lost or doubled."""
+"""Sums over rows in any order, to check that none is lost or doubled."""
 
 from __future__ import annotations
 

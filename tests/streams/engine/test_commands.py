@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +43,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     return tmp_path
 
 
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
 def sfx(uri: str, *arguments: str, status: int = 0) -> Any:
     done = CliRunner().invoke(app, ["-w", uri, "stream", *arguments])
     assert done.exit_code == status, done.output
@@ -53,9 +61,20 @@ def test_a_stream_is_consumed_inspected_and_replayed(here: Path, kafka: str) -> 
     stream.put([(str(n), b'{"n": %d}' % n) for n in range(200)] + [("bad", b"\xff")])
     where = ["--stream", stream.name, "--kafka", kafka]
     into = ["--into", "web.clicks", "--by", "day"]
+    at = f"127.0.0.1:{free_port()}"
     command = [sys.executable, "-m", "airflow_sfx.cli", "-w", uri, "stream", "run"]
     process = subprocess.Popen(
-        [*command, "clicks_minus:minus", *where, *into, "--window", "0.05", "--json"],
+        [
+            *command,
+            "clicks_minus:minus",
+            *where,
+            *into,
+            "--window",
+            "0.05",
+            "--json",
+            "--metrics",
+            at,
+        ],
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         text=True,
@@ -67,6 +86,10 @@ def test_a_stream_is_consumed_inspected_and_replayed(here: Path, kafka: str) -> 
             line = json.loads(process.stdout.readline())
             records += line["records"]
             assert line["behind_seconds"] is not None
+        figures = urllib.request.urlopen(f"http://{at}/metrics").read().decode()
+        of = f'{{table="web.clicks",stream="kafka:{stream.name}"}}'
+        assert f"sfx_stream_rows_total{of} 200" in figures
+        assert f"sfx_stream_behind_seconds{of} " in figures
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     finally:
@@ -115,6 +138,11 @@ def test_a_stream_is_consumed_inspected_and_replayed(here: Path, kafka: str) -> 
             ["run", "clicks_plus:plus", "--stream", "s", "--into", "a.b", "--by", "month"],
             1,
             "'month' is not a column that plus gives",
+        ),
+        (
+            ["run", "clicks_plus:plus", "--stream", "s", "--into", "a.b", "--metrics", "9"],
+            2,
+            "is not an address",
         ),
         (["lag", "a.b", "--stream", "sqs:x"], 1, "is not a stream that can be read"),
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +29,7 @@ from airflow_sfx.cli.commands.streams.choices import (
     source_of,
     start_of,
 )
+from airflow_sfx.cli.commands.streams.figures import Figures
 from airflow_sfx.cli.options import DryRun, Json, Settings, moment_of, table_of
 
 if TYPE_CHECKING:
@@ -68,6 +70,12 @@ def run(
     kafka: Kafka = "",
     kafka_config: KafkaConfig = None,
     on_expired: OnExpired = "fail",
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Answer GET /metrics there, with the lag, for Prometheus."
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print a line of JSON for each commit.")
     ] = False,
@@ -85,6 +93,13 @@ def run(
     table = table_of(into)
     warehouse = _warehouse(context.obj)
     with source_of(stream, endpoint_url, kafka, kafka_config, on_expired) as source:
+        figures = Figures(str(table), source.stream)
+        printed = _print_json if as_json else _Printer()
+
+        def report(progress: Progress) -> None:
+            figures.count(progress)
+            printed(progress)
+
         consumer = Consumer(
             warehouse,
             source,
@@ -93,11 +108,12 @@ def run(
             rules,
             start=place,
             pace=Pace(window=window, max_records=max_records, max_bytes=max_bytes),
-            report=_print_json if as_json else _Printer(),
+            report=report,
         )
         _stop_on_signals(consumer)
-        output.say(f"consuming {source.stream} into {table}", err=True)
-        consumer.run()
+        with figures.served(metrics) if metrics else nullcontext():
+            output.say(f"consuming {source.stream} into {table}", err=True)
+            consumer.run()
 
 
 def replay(
