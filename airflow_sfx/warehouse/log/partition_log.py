@@ -267,6 +267,13 @@ class PartitionLog:
                 yield from entries
             last, ahead = last - ahead, min(ahead * 4, _PREFETCH)
 
+    def chains(self) -> dict[str, list[LogEntry]]:
+        """Return the changes of all partitions by name, newest first, each entry read once."""
+        found: dict[str, list[LogEntry]] = defaultdict(list)
+        for entry in self.all_newest_first():
+            found[entry.partition].append(entry)
+        return dict(sorted(found.items()))
+
     def last_move(self, name: str, head: Head) -> LogEntry | None:
         """Return the change that last made another batch current, or None without changes."""
         if head.entry is None or head.entry.moved:

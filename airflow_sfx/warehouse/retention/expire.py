@@ -14,11 +14,12 @@ from datetime import datetime, timedelta
 
 from airflow_sfx.core.batch_id import moment_of
 from airflow_sfx.core.errors import BatchNotFound, InconsistentBatch, InvalidName
+from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.validation import positive_duration, whole
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.batch.staging import staged_batches
 from airflow_sfx.warehouse.log.commit import Author
-from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
+from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.pins.trained import TrainedVersion
 from airflow_sfx.warehouse.results import Tabular
 from airflow_sfx.warehouse.retention.orphan_files import (
@@ -260,20 +261,19 @@ class _Part:
 def _partitions(
     table: Table, log: PartitionLog, rule: Rule, now: datetime, instead: Versions
 ) -> dict[str, _Part]:
-    heads = log.all_heads()
+    chains = log.chains()
     found = map_concurrently(
-        lambda name: _of_partition(table, log, name, heads[name], rule, now, instead),
-        heads,
+        lambda name: _of_partition(table, name, chains[name], rule, now, instead),
+        chains,
         table.store.concurrency,
     )
-    return dict(zip(heads, found, strict=True))
+    return dict(zip(chains, found, strict=True))
 
 
 def _of_partition(
     table: Table,
-    log: PartitionLog,
     name: str,
-    head: Head,
+    chain: Sequence[LogEntry],
     rule: Rule,
     now: datetime,
     instead: Versions,
@@ -282,8 +282,8 @@ def _of_partition(
     named: list[Item] = []
     gone: set[str] = set()
     ended: dict[str, datetime] = {}
-    until = now
-    for entry in log.newest_first(name, head):
+    head, until = chain[0], now
+    for entry in chain:
         gone.update(entry.retired)
         named += named_by(table, entry)
         for one in entry.discarded:
@@ -305,10 +305,9 @@ def _of_partition(
                 )
         until = entry.at
     kept = [one for one in newest if one not in gone]
-    dropped = head.entry is not None and head.entry.dropped
     out_of_use = [
         last
-        for one in kept[0 if dropped else rule.keep_last :]
+        for one in kept[0 if head.dropped else rule.keep_last :]
         if (last := newest[one]) is not None
     ]
     discarded = [
