@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from airflow_sfx.core.errors import (
     CommitConflict,
     InvalidName,
+    SfxError,
     StreamUnavailable,
     WarehouseUnavailable,
 )
@@ -175,13 +176,16 @@ class Consumer:
             held = {shard for shard, until in self._held.items() if now < until}
             mine = share([one.id for one in shards], consumers, self._leases.name) - held
             ready, waits = order.ready(shards, mine, intake.shards, positions)
-            self._function.follow()
         except (StreamUnavailable, WarehouseUnavailable) as error:
             _log.warning("%s; the shards stay as they are", error)
             return
         intake.follow({shard: positions.get(shard, "") for shard in ready})
         if waits or held:
             self._due = now + min(_SOON, self._leases.pause)
+        try:
+            self._function.follow()
+        except SfxError as error:
+            _log.warning("the aggregates of %s stay as they are: %s", self._function.name, error)
 
     def _store_window(self, intake: Intake, order: ShardOrder, taken: Taken) -> None:
         if not taken.records and not taken.ended:

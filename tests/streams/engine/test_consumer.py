@@ -10,10 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+import airflow_sfx as sfx
 from airflow_sfx.core.errors import InvalidName, PartitionNotFound, TableNotFound
 from airflow_sfx.core.table import TableRef
+from airflow_sfx.portability.function import Portable
 from airflow_sfx.streams.consumer import Consumer, Pace, Progress
 from airflow_sfx.streams.consuming.intake import Intake
 from airflow_sfx.streams.consuming.leases import Leases, directory_of, share
@@ -41,12 +44,13 @@ def consuming(
     start: Any = "trim_horizon",
     rules: Rules | None = None,
     seen: list[Progress] | None = None,
+    function: Portable = squares,
 ) -> Iterator[Consumer]:
     """Run a consumer in a thread; it must end without an error."""
     consumer = Consumer(
         connect(warehouse.uri),
         stream,
-        squares,
+        function,
         TABLE,
         rules or Rules(max_attempts=1),
         start=start,
@@ -239,6 +243,33 @@ def test_an_error_that_is_not_the_services_ends_the_consumer(warehouse: Warehous
     consumer = Consumer(warehouse, stream, squares, TABLE, Rules(), pace=QUICK)
     with pytest.raises(LookupError, match="a bug"):
         consumer.run()
+
+
+def test_aggregates_are_followed_and_stay_if_they_cannot_be(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SFX_WAREHOUSE", warehouse.uri)
+    ages = sfx.aggregate("crm.clients", "age", "max")
+
+    @sfx.portable(inputs={"n": "bigint"}, outputs={"n": "bigint", "oldest": "double"})
+    def oldest(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(oldest=float(ages.value))
+
+    def found() -> dict[int, float]:
+        rows = warehouse.load_dataframe("web", "clicks") if numbers(warehouse) else pd.DataFrame()
+        return dict(zip(rows["n"], rows["oldest"], strict=True)) if len(rows) else {}
+
+    stream = MemoryStream(1)
+    warehouse.store_dataframe(pd.DataFrame({"age": [30.0]}), "crm", "clients")
+    with consuming(warehouse, stream, function=oldest):
+        many(stream, 1)
+        eventually(lambda: found() == {0: 30})
+        warehouse.store_dataframe(pd.DataFrame({"age": [40.0]}), "crm", "clients")
+        eventually(lambda: many(stream, 1) and 40 in found().values())
+        warehouse.drop("crm", "clients")
+        time.sleep(2 * QUICK.lease / 3)
+        sent = many(stream, 1)
+        eventually(lambda: found().get(sent[0]) == 40)
 
 
 def test_a_pace_that_is_not_positive_is_refused() -> None:
