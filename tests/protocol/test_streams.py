@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import airflow_sfx as sfx
-from airflow_sfx.core.errors import PositionConflict, WarehouseUnavailable
+from airflow_sfx.core.errors import CommitConflict, PositionConflict, WarehouseUnavailable
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.warehouse.connection import Connection
 from airflow_sfx.warehouse.log import commit as commit_module
@@ -126,6 +126,36 @@ def test_a_consumer_that_dies_at_any_step_leaves_nothing_double(
         check(world, outcome)
         deaths += bool(outcome.crashed)
     assert deaths > 10
+
+
+def compact(warehouse: Warehouse) -> None:
+    warehouse.compact(*TABLE)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [(compact, consume(s0=2)), (compact, compact)],
+    ids=["a consumer", "another one"],
+)
+@pytest.mark.parametrize(("preemptions", "mortal"), [(1, ()), (0, ("A",))])
+def test_a_compaction_loses_no_record_and_doubles_none(
+    beginning, monkeypatch, first, second, preemptions, mortal
+) -> None:
+    actions = {"A": first, "B": second}
+    seen = 0
+    for world, outcome in outcomes(
+        beginning, actions, monkeypatch, preemptions=preemptions, mortal=mortal
+    ):
+        lost = [type(outcome.errors.pop(name)) for name in [*outcome.errors]]
+        assert lost in ([], [CommitConflict]), f"{lost} {outcome}"
+        assert not (lost and second is not compact), "a consumer stopped a compaction"
+        check(world, outcome)
+        compact(warehouse_of(world))
+        found = check(world, outcome)
+        assert len(warehouse_of(world).show(*TABLE).partitions) == 1
+        assert len(found) == len(FIRST) + (second is not compact)
+        seen += 1
+    assert seen > 5
 
 
 class Unanswered(DictStore):
