@@ -14,6 +14,7 @@ import airflow_sfx as sfx
 from airflow_sfx.checks import not_null
 from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.warehouse import Warehouse
+from tests.warehouse.faults import KILLED, run_until_call
 
 STREAM = "kinesis:clicks"
 
@@ -160,3 +161,38 @@ def test_what_is_no_window_is_rejected_before_anything_is_written(
     with pytest.raises(sfx.SfxError, match=message):
         warehouse.store_window(frame, "web", "clicks", **given)
     assert [*warehouse.store.list("web.db")] == []
+
+
+def go_on(warehouse: Warehouse) -> None:
+    """Store the records up to the fourth that the table does not have."""
+    after = warehouse.stream_positions("web", "clicks")[STREAM]["0"]
+    if after != "4":
+        put(warehouse, after, "4")
+
+
+def compact(warehouse: Warehouse) -> None:
+    warehouse.compact("web", "clicks")
+
+
+@pytest.mark.parametrize("action", [go_on, compact])
+def test_a_process_killed_after_any_call_loses_no_record_and_doubles_none(
+    new_embedded_uri, action
+) -> None:
+    outcomes = set()
+    for calls in range(1, 100):
+        uri = new_embedded_uri()
+        warehouse = sfx.connect(uri)
+        put(warehouse, "", "1")
+        put(warehouse, "1", "2")
+        code = run_until_call(uri, action, calls, after=True)
+        there = numbers(warehouse)
+        assert there in ([1, 2], [1, 2, 3, 4] if action is go_on else [1, 2])
+        outcomes.add((len(there), len(warehouse.show("web", "clicks").partitions)))
+        go_on(warehouse)
+        compact(warehouse)
+        assert numbers(warehouse) == [1, 2, 3, 4]
+        assert len(warehouse.show("web", "clicks").partitions) == 1
+        if code == 0:
+            break
+        assert code == KILLED
+    assert outcomes == ({(2, 2), (4, 3)} if action is go_on else {(2, 2), (2, 1)})
