@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.errors import PartitionNotFound, TableNotFound
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.triggers._checks import CheckingTrigger
+from airflow_sfx.triggers._base import CheckingTrigger
 
 if TYPE_CHECKING:
     from airflow_sfx.core.pin import BatchPin

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.triggers._checks import CheckingTrigger
+from airflow_sfx.triggers._base import CheckingTrigger
 
 if TYPE_CHECKING:
     from airflow_sfx.streams.lag import StreamLag
