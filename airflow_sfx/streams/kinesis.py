@@ -199,11 +199,12 @@ class _KinesisReader(ShardReader):
         return self._since is None or record.arrived >= self._since
 
     def _answer(self, limit: int) -> Mapping[str, Any]:
-        while True:
+        for _ in attempts(timeouts().total, first=0.1, longest=5.0):
             try:
                 return self._calls("get_records", ShardIterator=self._iterator, Limit=limit)
             except _Expired:
                 self._iterator = self._new_iterator()
+        raise StreamUnavailable(f"the iterators of {self._place.shard} expire at once")
 
     def _new_iterator(self) -> str:
         """Return an iterator at the record after which to read, which proves that none expired."""
@@ -225,11 +226,12 @@ class _KinesisReader(ShardReader):
 
     def _proven(self, records: list[StreamRecord]) -> list[StreamRecord]:
         """Remove the record after which to read, which proves that none after it expired."""
-        after, self._unproven = self._unproven, ""
-        if records and records[0].sequence == after:
+        if records and records[0].sequence == self._unproven:
+            self._unproven = ""
             return records[1:]
         since = [f"; its oldest arrived {one.arrived:%Y-%m-%d %H:%M:%S} UTC" for one in records[:1]]
         self._expired("".join(["the stream has dropped that record", *since]))
+        self._unproven = ""
         return records
 
     def _expired(self, why: str) -> None:

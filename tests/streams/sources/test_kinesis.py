@@ -172,6 +172,10 @@ def test_records_that_expired_are_not_skipped_silently(kinesalite, caplog) -> No
             assert caught.value.after == second
             assert (caught.value.stream, caught.value.shard) == (source.stream, shard.id)
             stream.put(numbered(2, 4))
+            reader = source.reader(shard.id, second, "latest")
+            for _ in range(2):  # a caller that asks again does not skip them
+                with pytest.raises(sfx.RecordsExpired, match=r"after \d+: the stream has dropped"):
+                    reader.read(1)
             with pytest.raises(sfx.RecordsExpired, match=r"its oldest arrived 20\d\d-"):
                 read(source, shard.id, second)
             going_on = stream.source(on_expired="continue")
