@@ -17,7 +17,6 @@ from airflow_sfx.core.errors import BatchNotFound
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.warehouse import words
-from airflow_sfx.warehouse.batch.staging import recorded_pins
 from airflow_sfx.warehouse.history.staged import StagedState
 
 if TYPE_CHECKING:
@@ -128,14 +127,6 @@ def _staged(chosen: Chosen, batch: str) -> list[StagedBatch]:
             table=str(chosen.ref),
             partition=missing[0] if missing else None,
             batch_id=batch,
-        )
-    items = {(one.partition, one.batch_id) for one in found}
-    calls = [pin for pin in recorded_pins(chosen.opened) if items & set(pin.entries)]
-    if not named and len(calls) > 1:
-        places = ", ".join(sorted(one.partition for one in found))
-        raise typer.BadParameter(
-            f"{len(calls)} calls staged a batch {batch}: name the partitions that you mean, of"
-            f" {places}"
         )
     return sorted(found, key=lambda one: one.partition)
 
