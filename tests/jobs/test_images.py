@@ -25,7 +25,17 @@ WITH_AIRFLOW = {
 """The rooms that `core` does not use."""
 NOT_IN_CORE = {"models", "components"}
 """They are in `core`; the libraries of models are in `job`."""
-EXTRAS = {"docker", "duckdb", "pandera", "pcodec", "polars", "pyspark", "requests", "zstandard"}
+EXTRAS = {
+    "confluent_kafka",
+    "docker",
+    "duckdb",
+    "pandera",
+    "pcodec",
+    "polars",
+    "pyspark",
+    "requests",
+    "zstandard",
+}
 """Libraries that are imported on use, where a caller has them."""
 
 
