@@ -41,8 +41,8 @@ def consume(warehouse: Warehouse) -> None:
 def test_each_record_is_in_the_table_once_after_kills_at_every_call(tmp_path: Path) -> None:
     uri = f"embedded://{tmp_path}/w"
     kills = 0
-    for calls in range(1, 300, 3):
-        code = run_until_call(uri, consume, calls, after=bool(calls % 2))
+    for calls in range(1, 300, 2):
+        code = run_until_call(uri, consume, calls, after=calls % 4 == 1)
         if code == 0:
             break
         assert code == KILLED
@@ -52,7 +52,7 @@ def test_each_record_is_in_the_table_once_after_kills_at_every_call(tmp_path: Pa
     ((shard, records),) = stream().records.items()
     end = int(warehouse.stream_positions("web", "clicks")[MemoryStream.stream][shard])
     consumed = [one for one in records if int(one.sequence) <= end]
-    assert len(consumed) > 10 * STEP
+    assert len(consumed) > 6 * STEP  # kills before and after commits
     wanted = [n for n in range(len(consumed)) if n % 20 != 7]
     found = warehouse.load_dataframe("web", "clicks")["n"]
     assert sorted(int(n) // 1000 for n in found) == wanted
