@@ -34,15 +34,15 @@ class ShardOrder:
             reading: Those that it reads already.
             positions: The positions of the table, read now.
         """
-        listed = {one.id for one in shards}
+        parents_of = _listed_parents(shards)
         found: set[str] = set()
         waits = False
         for one in shards:
             if one.id not in mine or one.id in self.finished:
                 continue
-            parents = [parent for parent in one.parents if parent in listed]
             if one.id in reading or all(
-                self._is_finished(parent, reading, positions) for parent in parents
+                self._is_finished(parent, parents_of, reading, positions)
+                for parent in parents_of[one.id]
             ):
                 found.add(one.id)
             else:
@@ -50,12 +50,22 @@ class ShardOrder:
         return found, waits
 
     def _is_finished(
-        self, shard: str, reading: Collection[str], positions: Mapping[str, str]
+        self,
+        shard: str,
+        parents_of: Mapping[str, Sequence[str]],
+        reading: Collection[str],
+        positions: Mapping[str, str],
     ) -> bool:
-        """Return whether nothing of a shard follows the table's position."""
+        """Return whether nothing of a shard, or of those before it, follows the positions.
+
+        A shard may be closed without records while those that it continues still have some.
+        """
         if shard in self.finished:
             return True
-        if shard in reading:
+        if shard in reading or not all(
+            self._is_finished(parent, parents_of, reading, positions)
+            for parent in parents_of[shard]
+        ):
             return False
         reader = self._source.reader(shard, positions.get(shard, ""), self._start)
         try:
@@ -65,3 +75,8 @@ class ShardOrder:
         if chunk.ended and not chunk.records:
             self.finished.add(shard)
         return shard in self.finished
+
+
+def _listed_parents(shards: Sequence[Shard]) -> dict[str, list[str]]:
+    listed = {one.id for one in shards}
+    return {one.id: [parent for parent in one.parents if parent in listed] for one in shards}

@@ -20,6 +20,7 @@ from airflow_sfx.portability.function import Portable
 from airflow_sfx.streams.consumer import Consumer, Pace, Progress
 from airflow_sfx.streams.consuming.intake import Intake
 from airflow_sfx.streams.consuming.leases import Leases, directory_of, share
+from airflow_sfx.streams.consuming.shards import ShardOrder
 from airflow_sfx.streams.engine import Rules
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
@@ -123,6 +124,20 @@ def test_shards_that_split_and_merge_are_read_after_their_parents(warehouse: War
         eventually(lambda: len(numbers(warehouse)) == len(good(sent)))
     assert numbers(warehouse) == good(sent)
     assert_order_of_keys(warehouse, stream)
+
+
+def test_a_shard_waits_for_records_that_are_two_shards_before_it() -> None:
+    stream = MemoryStream(1)
+    (first,) = stream.records
+    many(stream, 10)
+    stream.split(first)
+    empty = stream.open
+    stream.merge(*empty)  # at once: the shards between have no records
+    (last,) = stream.open
+    order = ShardOrder(stream, "trim_horizon")
+    assert order.ready(stream.shards(), {last}, set(), {}) == (set(), True)
+    read = {first: stream.records[first][-1].sequence}
+    assert order.ready(stream.shards(), {last}, set(), read) == ({last}, False)
 
 
 def assert_order_of_keys(warehouse: Warehouse, stream: MemoryStream) -> None:
