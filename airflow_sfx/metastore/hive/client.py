@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from hmsclient.genthrift.hive_metastore import ttypes
 from hmsclient.genthrift.hive_metastore.ThriftHiveMetastore import Client
 from thrift.protocol.TBinaryProtocol import TBinaryProtocolAccelerated
 from thrift.protocol.TProtocol import TProtocolException
@@ -40,6 +41,8 @@ IDLE_SECONDS = 120.0
 
 _READ_BYTES = 1 << 18
 """The buffer of a response: ten thousand partitions are megabytes, and the default 4 KiB."""
+_ROLLED_BACK = "deadlock"
+"""In the message of a call that the metastore's database, of any kind, rolled back for another."""
 
 
 class Interrupted(Exception):
@@ -109,6 +112,10 @@ class HiveClients(ForkAware):
                 if error.type != TApplicationException.INTERNAL_ERROR:
                     raise
                 raise ServerFailed(str(error.message)) from error
+            except ttypes.MetaException as error:
+                if _ROLLED_BACK not in str(error.message).lower():
+                    raise
+                raise ServerFailed(str(error.message).partition("\n")[0]) from error
 
     def open_ahead(self, action: Callable[[Any], object]) -> None:
         """Open a connection in the background, for which the next call waits.

@@ -35,6 +35,8 @@ from airflow_sfx.warehouse.log.event_facts import EventFacts
 from airflow_sfx.warehouse.log.event_index import REWRITE, commit_event
 from airflow_sfx.warehouse.log.events import Committed, emit
 from airflow_sfx.warehouse.log.metastore_sync import (
+    complete,
+    crossed,
     ended_error,
     is_gone,
     move_pointers,
@@ -192,9 +194,10 @@ def commit(
             _record(table, entries, header, changes, kind)
             if not log.create(header, entries):
                 continue
-            mine = {entry.partition for entry in pointed}
-            others = [entry for entry in others if entry.partition not in mine]
-            now = _point(table, log, author, [*pointed, *others], None if others else move)
+            shared, others = crossed(pointed, others)
+            now = _point(table, log, author, [*pointed, *shared], None if shared else move)
+        if others and attempt == 1:  # otherwise their writers are at it
+            complete(now[0], log, others)
         if entries:
             emit(Committed.of(table, entries, time.monotonic() - began, attempt - 1))
         if beside is not None:

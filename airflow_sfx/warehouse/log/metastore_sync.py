@@ -268,6 +268,41 @@ def catch_up(
         move_pointers(table, log, left)
 
 
+def crossed(
+    mine: Sequence[LogEntry], others: Sequence[LogEntry]
+) -> tuple[list[LogEntry], list[LogEntry]]:
+    """Return which changes that the metastore lacks must move with new ones, and the rest.
+
+    Those of commits that changed one of the same partitions must, as engines would otherwise see
+    the new change and half of such a commit. The rest would make the new ones wait for their
+    writers, with the lock of the whole table.
+
+    Args:
+        mine: The new changes.
+        others: The changes that the metastore lacked before.
+    """
+    names = {entry.partition for entry in mine}
+    versions = _versions([entry for entry in others if entry.partition in names])
+    left = [entry for entry in others if entry.partition not in names]
+    return (
+        [entry for entry in left if entry.version in versions],
+        [entry for entry in left if entry.version not in versions],
+    )
+
+
+def complete(table: Table, log: PartitionLog, others: Sequence[LogEntry]) -> None:
+    """Move the pointers of changes unless their writers have moved them meanwhile.
+
+    Args:
+        table: The table.
+        log: Its log.
+        others: The changes.
+    """
+    left = lagging(table, log, log.state, _versions(others))
+    if left:
+        move_pointers(table, log, left)
+
+
 def _versions(entries: Collection[LogEntry]) -> set[int]:
     return {entry.version for entry in entries}
 
