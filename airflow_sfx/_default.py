@@ -59,7 +59,7 @@ def connect(uri: str | None = None, *, producer: Callable[[], Producer] | None =
             return found
     default, source = (named, VARIABLE) if named else (_connect.DEFAULT_URI, _NOTHING_SET)
     if producer is None:
-        return _opened(default, source)
+        return _opened(default, source, os.path.expanduser("~"))
     return connect_named(default, source, producer)
 
 
@@ -116,7 +116,8 @@ def _knows_connections() -> bool:
 
 
 @lru_cache(maxsize=8)
-def _opened(uri: str, source: str) -> Warehouse:
+def _opened(uri: str, source: str, home: str) -> Warehouse:
+    """Open a warehouse once for each home, which a URI may begin with."""
     return connect_named(uri, source)
 
 

@@ -129,6 +129,16 @@ def test_a_reader_that_opened_the_warehouse_before_the_first_write_sees_it(tmp_p
     pd.testing.assert_frame_equal(reader.load_dataframe(*TABLE, ["a"]), FRAME)
 
 
+def test_the_default_warehouse_is_in_the_present_home(tmp_path, monkeypatch) -> None:
+    for variable in ("SFX_WAREHOUSE", "AIRFLOW_CONN_SFX_DEFAULT"):
+        monkeypatch.delenv(variable, raising=False)
+    for home in ("one", "other"):
+        monkeypatch.setenv("HOME", str(tmp_path / home))
+        assert sfx.tables() == []
+        sfx.store_dataframe(FRAME, *TABLE, ["a"])
+        assert (tmp_path / home / ".sfx/warehouse/sales.db/items").is_dir()
+
+
 def test_the_path_of_a_file_is_refused_when_the_warehouse_is_opened(tmp_path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(sfx.WarehouseUnavailable, match="Not a directory"):
