@@ -41,6 +41,9 @@ _LONGEST_STEP = 200
 CONTENT = "_sfx/content"
 """Below a model's directory, the records of what its versions hold, which no other table has."""
 
+LEASES = "leases"
+"""Below the directory of a stream into a table, signs of life of consumers, by day in UTC."""
+
 
 @dataclass(frozen=True, slots=True)
 class TableLayout:
@@ -220,6 +223,18 @@ class TableLayout:
     def empty_dir(self) -> str:
         """Return the directory without files, for partitions without a current batch."""
         return f"{self.root}/{EMPTY}"
+
+
+def streams_directory(ref: TableRef) -> str:
+    """Return the directory of what the consumers of streams into a table keep.
+
+    Below it, each stream has a directory with the `LEASES` of its consumers.
+
+    Example:
+        >>> streams_directory(TableRef("web", "clicks"))
+        '_sfx/streams/web%2Eclicks'
+    """
+    return f"{_OWN}/streams/{path_step(str(ref))}"
 
 
 def path_step(text: str) -> str:

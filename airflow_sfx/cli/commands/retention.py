@@ -318,7 +318,7 @@ def _carry_out(
 
 
 def _has_work(plan: RetentionReport) -> bool:
-    return bool(plan.retired or plan.deleted or plan.orphans or plan.unfinished)
+    return bool(plan.retired or plan.deleted or plan.orphans or plan.unfinished or plan.leases)
 
 
 def _has_rows(plan: ErasureReport) -> bool:
@@ -373,6 +373,8 @@ def _show_plan(report: RetentionReport) -> None:
     )
     output.models(report.models, "batches that expire or are deleted")
     _say_unfinished(report)
+    if report.leases:
+        output.say(f"{output.counted(report.leases, 'old lease object')} {would}deleted")
     for name, batch_id in report.orphans[:_SHOWN]:
         place = f"{report.table} {name}".rstrip()
         output.say(f"orphan directory {batch_id} of {place}: expires when it is a day old")

@@ -3,7 +3,8 @@
 A consumer renews its lease by one small object after the other. Another consumer counts it as
 alive while it sees renewals, by its own clock: no clocks are compared. Each consumer assigns the
 shards to those that are alive by the same rule. While two disagree, they read the same records, and
-one of them finds that the table has them already: nothing but speed depends on leases.
+one of them finds that the table has them already: nothing but speed depends on leases. Retention
+deletes the objects of past days.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from airflow_sfx.core.paths import path_step
+from airflow_sfx.core.paths import LEASES, path_step, streams_directory
 from airflow_sfx.core.serde import Record, decode, decoding, encode
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.storage.base import ObjectStore
@@ -28,7 +29,7 @@ _LEFT = "left"
 
 def directory_of(table: TableRef, stream: str) -> str:
     """Return the directory of the consumers of a stream into a table."""
-    return f"_sfx/streams/{path_step(str(table))}/{path_step(stream)}"
+    return f"{streams_directory(table)}/{path_step(stream)}"
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ class Leases:
     """
 
     def __init__(self, store: ObjectStore, directory: str, seconds: float) -> None:
-        self._store, self._directory, self._seconds = store, f"{directory}/leases", seconds
+        self._store, self._directory, self._seconds = store, f"{directory}/{LEASES}", seconds
         self.name = uuid.uuid4().hex[:16]
         self._number = 0
         self._renewed = float("-inf")

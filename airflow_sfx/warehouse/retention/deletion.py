@@ -1,4 +1,4 @@
-"""Deletion of batches, claims and unfinished objects.
+"""Deletion of batches, claims, unfinished objects and old leases.
 
 Only this module deletes data; `vacuum` and `orphan_files` decide what.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 
 from airflow_sfx.core.errors import InconsistentBatch, WarehouseUnavailable
-from airflow_sfx.core.paths import CLAIM
+from airflow_sfx.core.paths import CLAIM, LEASES, streams_directory
 from airflow_sfx.core.stored.call_manifest import CallManifest, manifests_to_bytes
 from airflow_sfx.warehouse.batch.data_files import link_out
 from airflow_sfx.warehouse.table.manifests import Item, newest_generation
@@ -48,6 +48,34 @@ def unfinished(table: Table, now: datetime, *, dry_run: bool) -> tuple[str, ...]
     except WarehouseUnavailable as error:  # needs a permission of its own
         _log.warning("Unfinished objects of writers of %s may be left: %s", table.ref, error)
         return ()
+
+
+def old_leases(table: Table, now: datetime, *, dry_run: bool) -> int:
+    """Delete the leases that consumers of streams into the table had on days before yesterday.
+
+    A living consumer has renewed its lease since then. If this is interrupted, the next call
+    deletes the rest.
+
+    Args:
+        table: The table.
+        now: The time, in UTC.
+        dry_run: Whether to only count.
+
+    Returns:
+        The number of their objects.
+    """
+    store, above = table.store, streams_directory(table.ref)
+    yesterday = f"{now - timedelta(days=1):%Y%m%d}"
+    found = 0
+    for stream in store.list_directories(above):
+        leases = f"{above}/{stream}/{LEASES}"
+        for day in store.list_directories(leases):
+            if day < yesterday:
+                paths = [info.path for info in store.list(f"{leases}/{day}", unfinished=True)]
+                found += len(paths)
+                if not dry_run:
+                    store.delete(paths)
+    return found
 
 
 def delete_claims(table: Table, claims: Sequence[str]) -> None:

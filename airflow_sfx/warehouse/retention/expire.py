@@ -22,6 +22,7 @@ from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.partition_log import PartitionLog
 from airflow_sfx.warehouse.pins.trained import TrainedVersion
 from airflow_sfx.warehouse.results import Tabular
+from airflow_sfx.warehouse.retention.deletion import old_leases
 from airflow_sfx.warehouse.retention.orphan_files import (
     expire_orphans,
     find_orphan_files,
@@ -84,6 +85,8 @@ class RetentionReport(Tabular):
             deleted.
         models: The versions of models that were trained on batches that expire or are deleted, or
             on what was made from them.
+        leases: The number of objects by which consumers of streams showed, before yesterday, that
+            they live. They are deleted.
     """
 
     table: str
@@ -97,6 +100,7 @@ class RetentionReport(Tabular):
     orphans: tuple[tuple[str, str], ...] = ()
     unfinished: tuple[str, ...] = ()
     models: tuple[TrainedVersion, ...] = ()
+    leases: int = 0
 
     @property
     def batches(self) -> tuple[Item, ...]:
@@ -212,6 +216,7 @@ def retain(
         vacuumed.ignored,
         orphans,
         left.unfinished,
+        leases=old_leases(table, now, dry_run=dry_run),
     )
 
 
