@@ -142,7 +142,7 @@ class Consumer:
 
         Raises:
             RecordsExpired: The stream has dropped records that the table lacks.
-            SchemaMismatch: The rows do not fit the table.
+            SchemaMismatch: The columns of the function do not fit the table.
             CheckFailed: A check of the table failed.
             StreamUnavailable: The stream does not exist.
         """

@@ -16,6 +16,7 @@ from airflow_sfx.core.errors import (
     CommitConflict,
     InconsistentBatch,
     InvalidName,
+    SchemaMismatch,
     SfxError,
     WarehouseUnavailable,
 )
@@ -24,10 +25,10 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.positions import Consumed
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.core.validation import listed
-from airflow_sfx.frames.types.hive import hive_type
 from airflow_sfx.portability.function import Portable
 from airflow_sfx.portability.named import require_json
 from airflow_sfx.streams.applying.dead_letters import DeadLetters
+from airflow_sfx.streams.applying.refusals import declared_types, without_refused
 from airflow_sfx.streams.applying.running import Failure, Ran, Runner
 from airflow_sfx.streams.applying.windows import Windows
 from airflow_sfx.streams.source import StreamRecord
@@ -39,7 +40,6 @@ OnError = Literal["dead_letter", "stop"]
 """What becomes of a record that fails: a dead letter, and its shard goes on; or the shard stops."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 10.0
-_TYPED = ("date", "decimal", "binary")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,8 @@ class Engine:
 
         Raises:
             WarehouseUnavailable: The warehouse cannot be written. The records may come again.
-            SchemaMismatch: The rows do not fit the table.
+            SchemaMismatch: The columns do not fit the table. A single value that a column cannot
+                keep is a failure of its record.
             CheckFailed: A check of the table failed.
         """
         lost: SfxError | None = None
@@ -220,6 +221,23 @@ class Engine:
         dead = self._dead.among(flat)
         ran = self._runner.run([one for one in flat if (one.shard, one.sequence) not in dead])
         ran = self._windows.placed(ran)
+        try:
+            return self._stored(ran, new, known, count - len(flat))
+        except (InvalidName, SchemaMismatch):
+            kept = without_refused(self._warehouse, self._table, self._windows, ran)
+            if kept is ran:
+                raise
+            return self._stored(kept, new, known, count - len(flat), dead=ran.failures)
+
+    def _stored(
+        self,
+        ran: Ran,
+        new: Mapping[str, list[StreamRecord]],
+        known: Mapping[str, str],
+        again: int,
+        dead: Sequence[Failure] = (),
+    ) -> Applied:
+        """Store rows, and dead letters but for those that are some already."""
         stops = _first(ran.failures) if self._rules.on_error == "stop" else {}
         if stops:
             ran = ran.only(
@@ -230,7 +248,8 @@ class Engine:
             )
             new = {shard: _until(some, stops.get(shard)) for shard, some in new.items()}
         else:
-            self._dead.write(ran.failures)
+            old = {id(one.record) for one in dead}
+            self._dead.write([one for one in ran.failures if id(one.record) not in old])
         ranges = {
             shard: (known.get(shard, ""), some[-1].sequence) for shard, some in new.items() if some
         }
@@ -241,7 +260,7 @@ class Engine:
             stops,
             len(ran.records),
             0 if stops else len(ran.failures),
-            count - len(flat),
+            again,
         )
 
     def _committed(self, ran: Ran, ranges: Mapping[str, tuple[str, str]]) -> BatchPin | None:
@@ -267,13 +286,6 @@ class Engine:
         )
         self._known = dict(consumed.advance({self._stream: self._known or {}})[self._stream])
         return pin
-
-
-def declared_types(function: Portable) -> dict[str, str]:
-    """Return the Hive types of columns that a frame of pandas has as objects."""
-    return {
-        one.name: hive_type(one.arrow) for one in function.outputs if one.feature.kind in _TYPED
-    }
 
 
 def _after(records: Sequence[StreamRecord], position: str | None) -> list[StreamRecord]:

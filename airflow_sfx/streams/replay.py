@@ -12,16 +12,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.errors import InconsistentBatch
+from airflow_sfx.core.errors import InconsistentBatch, InvalidName, SchemaMismatch
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.core.validation import zoned
 from airflow_sfx.portability.function import Portable
 from airflow_sfx.streams.applying.dead_letters import DeadLetters
-from airflow_sfx.streams.applying.running import Runner
+from airflow_sfx.streams.applying.refusals import declared_types, without_refused
+from airflow_sfx.streams.applying.running import Ran, Runner
 from airflow_sfx.streams.applying.windows import Windows
 from airflow_sfx.streams.consuming.leases import directory_of, start_of
-from airflow_sfx.streams.engine import Rules, declared_types
+from airflow_sfx.streams.engine import Rules
 from airflow_sfx.streams.source import ShardReader, Source, Start, StreamRecord
 
 if TYPE_CHECKING:
@@ -103,24 +104,35 @@ def replay(
     author = Author(warehouse.connection.producer(), reason)
     directory = directory_of(table, source.stream)
     start = start_of(warehouse.store, directory, "trim_horizon", begun=True)
+
+    def replaced(window: EarlierWindow, ran: Ran) -> BatchPin:
+        dead.write_new(ran.failures)
+        frame, late = ran.frame, None
+        if frame is not None and len(frame):
+            frame, late = places.place(frame, ran.records)
+        else:
+            frame = None
+        options = StoreOptions(
+            partition_by=rules.partition_by or None,
+            inputs=ran.pins,
+            types=declared_types(function),
+        )
+        target = Target.of(table, warehouse.store, warehouse.metastore, warehouse.partition_style)
+        return replace_window(target, opened, window, frame, late, options, author)
+
     found = []
     with _Again(source, start) as again:
         for window in windows:
             records = again.read(window)
             ran = places.placed(runner.run(records))
-            dead.write_new(ran.failures)
-            frame, late = ran.frame, None
-            if frame is not None:
-                frame, late = places.place(frame, ran.records)
-            options = StoreOptions(
-                partition_by=rules.partition_by or None,
-                inputs=ran.pins,
-                types=declared_types(function),
-            )
-            target = Target.of(
-                table, warehouse.store, warehouse.metastore, warehouse.partition_style
-            )
-            pin = replace_window(target, opened, window, frame, late, options, author)
+            try:
+                pin = replaced(window, ran)
+            except (InvalidName, SchemaMismatch):
+                kept = without_refused(warehouse, table, places, ran)
+                if kept is ran:
+                    raise
+                ran = kept
+                pin = replaced(window, ran)
             done = Replayed(
                 window.version, window.at, window.rows, len(records), len(ran.records), pin
             )

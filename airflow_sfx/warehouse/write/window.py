@@ -62,7 +62,7 @@ def store_window(
     refusal = position_conflict(target.open((), ()), state, consumed)
     if refusal is not None:
         raise refusal
-    frame = _with_window(data, late)
+    frame = with_window(data, late)
     if not len(frame):
         _commit_alone(target.open((), ()), log, consumed, author)
         return None
@@ -105,8 +105,17 @@ def _newest(state: LogState) -> str:
     return first.newest if first else ""
 
 
-def _with_window(data: object, late: object) -> pa.Table:
-    """Return the rows with a column that says in which of the two windows each belongs."""
+def with_window(data: object, late: object) -> pa.Table:
+    """Return rows with a column that says in which of the two windows each belongs.
+
+    Args:
+        data: The rows.
+        late: For each whether it is late, or None for none.
+
+    Raises:
+        InvalidName: The rows have such a column, or ``late`` does not fit them.
+        SchemaMismatch: It is not a frame in memory, or cannot be stored.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -10,8 +11,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+import airflow_sfx as sfx
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName, WarehouseUnavailable
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.streams.engine import Applied, Engine, Rules
@@ -289,3 +292,70 @@ def test_rules_that_cannot_be_kept_are_refused(
 ) -> None:
     with pytest.raises(InvalidName, match=message):
         engine_of(warehouse, **rules)
+
+
+def narrow_table(warehouse: Warehouse) -> None:
+    """A table, of an earlier consumer, whose types are narrower than what the function gives."""
+    frame = pd.DataFrame({"n": [1], "square": [1], "area": [7]})
+    warehouse.store_window(
+        frame,
+        "web",
+        "clicks",
+        consumed=sfx.Consumed("memory:before", {"0": ("", "1")}),
+        partition_by=["area"],
+        types={"square": "smallint", "area": "int"},
+    )
+
+
+@sfx.portable(
+    inputs={"n": "bigint", "area": "bigint"},
+    outputs={"n": "bigint", "square": "double", "area": "bigint"},
+)
+def halves(frame: pd.DataFrame) -> pd.DataFrame:
+    if (frame["n"] == POISON).any():
+        raise ValueError("unlucky")
+    return frame.assign(square=frame["n"] / 2)
+
+
+def test_a_value_that_the_table_cannot_keep_is_a_dead_letter(warehouse: Warehouse) -> None:
+    narrow_table(warehouse)
+    stream = MemoryStream(1)
+    (shard,) = stream.records
+    sent = [(n, 8) for n in (0, 2, 3, 4, POISON, 200_000, 6)]
+    for n, area in [*sent, (8, 1 << 40)]:
+        stream.put_into(shard, "k", {"n": n, "area": area})
+    rules: dict[str, Any] = {"partition_by": ["area"], "max_attempts": 1}
+    done = engine_of(warehouse, halves, **rules).apply(stream.records)
+    assert (done.rows, done.dead) == (4, 4)
+    stored = warehouse.load_dataframe("web", "clicks")
+    assert sorted(zip(stored["n"], stored["square"], strict=True)) == [
+        *[(0, 0), (1, 1), (2, 1), (4, 2), (6, 3)]
+    ]
+    dead = warehouse.load_dataframe(*DEAD).sort_values("sequence")
+    assert [json.loads(one)["n"] for one in dead["data"]] == [3, POISON, 200_000, 8]
+    whole, _, large, key = dead["error"]
+    assert "the column 'square' as smallint" in whole
+    assert "1.5, which smallint cannot hold: " in whole
+    assert "100000" in large
+    assert (
+        "'1099511627776' is not how Hive writes the type int, that of the partition key 'area'"
+        in key
+    )
+    assert engine_of(warehouse, halves, **rules).apply(stream.records).known == 8
+
+    stream.put_into(shard, "k", {"n": 10, "area": 8})
+    stream.put_into(shard, "k", {"n": 11, "area": 8})
+    stops = engine_of(warehouse, halves, **rules, on_error="stop").apply(stream.records)
+    assert (stops.rows, list(stops.failed)) == (1, [shard])
+    assert "5.5, which smallint cannot hold" in stops.failed[shard].error
+
+
+def test_columns_that_the_table_does_not_have_stop_the_engine(warehouse: Warehouse) -> None:
+    frame = pd.DataFrame({"n": [1], "square": ["one"]})
+    consumed = sfx.Consumed("memory:before", {"0": ("", "1")})
+    warehouse.store_window(frame, "web", "clicks", consumed=consumed)
+    stream = MemoryStream(1)
+    many(stream, 40)
+    with pytest.raises(sfx.SchemaMismatch, match="the column 'square' as string"):
+        engine_of(warehouse).apply(stream.records)
+    assert not warehouse.stream_positions("web", "clicks").get(stream.stream)

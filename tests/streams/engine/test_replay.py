@@ -107,6 +107,23 @@ def test_records_that_are_not_there_any_more_stop_a_replay(warehouse: Warehouse)
     assert rows(warehouse) == before
 
 
+@sfx.portable(inputs={"n": "bigint not null"}, outputs={"n": "double", "area": "string"})
+def halves(frame: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame({"n": frame["n"] / 2, "area": "EU"})
+
+
+def test_a_replayed_value_that_the_table_cannot_keep_is_a_dead_letter(warehouse: Warehouse) -> None:
+    stream = MemoryStream(1)
+    many(stream, 20)
+    apply(warehouse, stream, wrong)
+    for _ in range(2):
+        (done,) = replay(warehouse, stream, halves, TABLE, RULES, BEFORE)
+        assert (done.records, done.rows) == (20, 10)
+    assert [n for n, *_ in rows(warehouse)] == [*range(10)]
+    dead = warehouse.load_dataframe("web", "clicks_dead_letters")
+    assert sum("which bigint cannot hold" in one for one in dead["error"]) == 8, "3 and 13 are"
+
+
 def test_windows_that_were_compacted_are_not_replayed(warehouse: Warehouse) -> None:
     stream = MemoryStream(1)
     many(stream, 40)
