@@ -49,6 +49,7 @@ from airflow_sfx.plugin.web.routes.models import (
     comparing as comparing_models,
     reading as reading_models,
 )
+from airflow_sfx.plugin.web.routes.streams import reading as reading_streams
 from airflow_sfx.plugin.web.routes.workbenches import (
     changing as changing_workbenches,
     reading as reading_workbenches,
@@ -120,6 +121,7 @@ def create_app() -> FastAPI:
         downstream.router,
         announce.reading,
         holds.reading,
+        reading_streams.router,
         reading_models.router,
         comparing_models.router,
         write.router,

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.positions import Consumed
 from airflow_sfx.core.table import TableRef
-from airflow_sfx.streams.applying.running import Failure
-from airflow_sfx.streams.source import StreamRecord
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from airflow_sfx.streams.applying.running import Failure
+    from airflow_sfx.streams.source import StreamRecord
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 _LONGEST = 4000
+_SUFFIX = "_dead_letters"
 _AGAIN = " again"
 """Behind the name of a shard: records before its last dead letter that failed later than it."""
 
@@ -32,7 +33,19 @@ def dead_letters_of(table: TableRef) -> TableRef:
         >>> str(dead_letters_of(TableRef("web", "scores")))
         'web.scores_dead_letters'
     """
-    return TableRef(table.database, f"{table.table}_dead_letters")
+    return TableRef(table.database, f"{table.table}{_SUFFIX}")
+
+
+def table_of_dead_letters(table: TableRef) -> TableRef | None:
+    """Return the table whose dead letters a table has, by its name; None for any other table.
+
+    Example:
+        >>> str(table_of_dead_letters(TableRef("web", "scores_dead_letters")))
+        'web.scores'
+    """
+    if not table.table.endswith(_SUFFIX):
+        return None
+    return TableRef(table.database, table.table.removesuffix(_SUFFIX))
 
 
 class DeadLetters:

@@ -78,6 +78,7 @@ def views(warehouse: sfx.Warehouse) -> dict[str, str]:
         "changes": "#/changes",
         "stale": "#/stale",
         "holds": "#/holds",
+        "streams": "#/streams",
         "a commit": f"#/commit/all.orders/{made.commit.replace('/', '%2F')}",
         "a backfill": f"#/backfill/{RUN['dag_id']}/7",
         "a table": "#/table/all.orders",

@@ -42,7 +42,7 @@ READS = [
     f"{TABLE}/rows",
     *(f"{TABLE}/{name}" for name in ("consumers", "downstream")),
     "changes",
-    *("stale", "holds"),
+    *("stale", "holds", "streams", "streams/dead_letters"),
     "night",
     *("workbenches", "workbenches/log"),
     *("models", MODEL, *(f"{MODEL}/{name}" for name in ("history", "version", "diff"))),

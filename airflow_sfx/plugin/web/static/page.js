@@ -17,6 +17,7 @@ import { version } from "./views/models/version.js";
 import { night } from "./views/night.js";
 import { partition } from "./views/partition.js";
 import { stale } from "./views/stale.js";
+import { streams } from "./views/streams.js";
 import { table } from "./views/table.js";
 import { tables } from "./views/tables.js";
 import { backfill, commit, run } from "./views/unit.js";
@@ -29,6 +30,7 @@ const VIEWS = {
   changes,
   stale,
   holds,
+  streams,
   commit,
   backfill,
   table,
@@ -42,7 +44,7 @@ const VIEWS = {
   compare,
   workbenches,
 };
-const ALONE = ["night", "tables", "models", "changes", "stale", "holds"];
+const ALONE = ["night", "tables", "models", "changes", "stale", "holds", "streams"];
 if (document.documentElement.dataset.workbenches) ALONE.push("workbenches");
 const OF_A_TABLE = ["table", "partition", "batch", "diff"];
 const OF_A_MODEL = ["model", "alias", "version", "compare"];

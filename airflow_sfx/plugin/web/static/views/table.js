@@ -24,6 +24,7 @@ const CELLS = 366;
 const STAGED = 20;
 const STALE = 20;
 const MOST_STALE = 1000; // of one request
+const WINDOW = "window"; // the last key of a table that streams feed
 
 const FACTS = {
   "last change": (one) => age(one.newest),
@@ -66,6 +67,7 @@ export async function table(name, search = "", offset = "0", colours = "rows") {
     Object.entries(facts).map(([term, value]) => h("div", {}, h("dt", {}, term), value)),
   );
   const stale = h("div", {});
+  const streams = h("p", {});
   const recolour = () => coloured(cells, metric, usual);
   if (found.total)
     staleOf(name, found, stale, (batches) => marked(cells, found.partitions, batches, recolour));
@@ -75,6 +77,8 @@ export async function table(name, search = "", offset = "0", colours = "rows") {
         for (const [term, write] of Object.entries(FACTS))
           facts[term].replaceChildren(write(totalsOf));
         details.append(columns(totalsOf));
+        if (totalsOf.keys.at(-1)?.name === WINDOW)
+          streams.append(link("Streams into this table", "streams", name));
         usual.rows = totalsOf.usual_rows;
         if (!few) recolour();
       },
@@ -84,6 +88,7 @@ export async function table(name, search = "", offset = "0", colours = "rows") {
   return [
     h("h1", {}, name),
     totals,
+    streams,
     searching("Search partitions", search, (text) => address("table", name, text)),
     few ? null : legend(metric, choose),
     found.total
