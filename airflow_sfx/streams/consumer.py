@@ -132,8 +132,12 @@ class Consumer:
         self._due = 0.0
 
     def stop(self) -> None:
-        """End `run` once what was read is stored; from any thread, or a handler of a signal."""
+        """End `run` once what was read is stored; from any thread, or a handler of a signal.
+
+        Reads that are throttled end, and the source is of no use for others afterwards.
+        """
         self._stopping.set()
+        self._source.interrupt()
 
     def run(self) -> None:
         """Read the stream into the table until `stop` is called.
@@ -147,7 +151,12 @@ class Consumer:
             StreamUnavailable: The stream does not exist.
         """
         positions = self._patiently(self._engine.positions)
-        self._source.shards()  # a stream that does not exist fails here
+        try:
+            self._source.shards()  # a stream that does not exist fails here
+        except StreamUnavailable:
+            if self._stopping.is_set():
+                return
+            raise
         start = start_of(self._store, self._directory, self._wanted, begun=bool(positions))
         pace = self._pace
         intake = Intake(self._source, start, pace.max_records, pace.max_bytes)

@@ -111,6 +111,7 @@ class KafkaSource(Source):
             "bootstrap.servers": servers,
         }
         self._on_expired = check_on_expired(on_expired)
+        self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._asking: _Client | None = None
 
@@ -148,6 +149,10 @@ class KafkaSource(Source):
             client.close()
             raise
 
+    def interrupt(self) -> None:
+        """End the pauses before further attempts; see `Source.interrupt`."""
+        self._stopped.set()
+
     def close(self) -> None:
         """Close the connection by which partitions are listed."""
         with self._lock:
@@ -156,7 +161,7 @@ class KafkaSource(Source):
                 self._asking = None
 
     def _client(self) -> _Client:
-        return _Client(self._topic, self._settings)
+        return _Client(self._topic, self._settings, self._stopped)
 
     def _first(self, client: _Client, partition: int, after: str, start: Start) -> int:
         """Return the offset of the first record to read."""
@@ -230,8 +235,8 @@ class _KafkaReader(ShardReader):
 class _Client:
     """A client of one topic, which turns Kafka's errors into those of streams."""
 
-    def __init__(self, topic: str, settings: Mapping[str, Any]) -> None:
-        self._topic = topic
+    def __init__(self, topic: str, settings: Mapping[str, Any], stopped: threading.Event) -> None:
+        self._topic, self._stopped = topic, stopped
         self._down_since, self._reason = 0.0, ""
         try:
             self._consumer = _kafka().Consumer(
@@ -307,7 +312,7 @@ class _Client:
         codes = _kafka().KafkaError
         limits = timeouts()
         reason = ""
-        for _ in attempts(limits.total, first=0.2, longest=3.0):
+        for _ in attempts(limits.total, first=0.2, longest=3.0, stop=self._stopped):
             try:
                 return ask(limits.answer)
             except _kafka().KafkaException as error:

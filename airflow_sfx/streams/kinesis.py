@@ -133,6 +133,10 @@ class KinesisSource(Source):
             except _Expired:  # between two pages
                 continue
 
+    def interrupt(self) -> None:
+        """End the pauses before further attempts; see `Source.interrupt`."""
+        self._calls.stopped.set()
+
     def _pages(self) -> Iterator[Mapping[str, Any]]:
         page = self._calls("list_shards", **self._calls.target)
         yield from page["Shards"]
@@ -199,7 +203,7 @@ class _KinesisReader(ShardReader):
         return self._since is None or record.arrived >= self._since
 
     def _answer(self, limit: int) -> Mapping[str, Any]:
-        for _ in attempts(timeouts().total, first=0.1, longest=5.0):
+        for _ in attempts(timeouts().total, first=0.1, longest=5.0, stop=self._calls.stopped):
             try:
                 return self._calls("get_records", ShardIterator=self._iterator, Limit=limit)
             except _Expired:
@@ -279,6 +283,7 @@ class _Calls:
     ) -> None:
         self._name, self._access, self._endpoint = name, access, endpoint_url
         self.target = target
+        self.stopped = threading.Event()
         self._lock = threading.Lock()
         self._made: Any = None
 
@@ -294,7 +299,7 @@ class _Calls:
 
         failure: Exception | None = None
         call = getattr(self._client(), operation)
-        for _ in attempts(timeouts().total, first=0.2, longest=5.0):
+        for _ in attempts(timeouts().total, first=0.2, longest=5.0, stop=self.stopped):
             try:
                 answer: Mapping[str, Any] = call(**arguments)
                 return answer

@@ -136,6 +136,14 @@ class Source(ABC):
             StreamUnavailable: The service does not answer, or has no such shard.
         """
 
+    def interrupt(self) -> None:  # noqa: B027  some never wait for long
+        """End the waiting of calls, in all threads, as what they read is not wanted any more.
+
+        A call that is throttled, or waits for its next attempt, fails with `StreamUnavailable`, and
+        so does a later one at its first failure. The source is only closed afterwards. It may be
+        called in a handler of a signal.
+        """
+
     def close(self) -> None:  # noqa: B027  some hold nothing
         """Free what the source holds."""
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Iterator
 from itertools import count
 
 
-def attempts(seconds: float, *, first: float, longest: float, least: int = 1) -> Iterator[int]:
+def attempts(
+    seconds: float,
+    *,
+    first: float,
+    longest: float,
+    least: int = 1,
+    stop: threading.Event | None = None,
+) -> Iterator[int]:
     """Yield the number of each attempt, with random pauses in between.
 
     The loop body returns on success, and goes on to the next attempt otherwise. There is always a
@@ -19,6 +27,7 @@ def attempts(seconds: float, *, first: float, longest: float, least: int = 1) ->
         first: The longest pause after the first attempt, in seconds; it doubles with each attempt.
         longest: The longest pause of all, in seconds.
         least: The number of attempts to make in any case, however long they take.
+        stop: Ends the pause, and the attempts, once it is set; from another thread.
 
     Yields:
         The number of the attempt, starting at 1.
@@ -34,5 +43,8 @@ def attempts(seconds: float, *, first: float, longest: float, least: int = 1) ->
         yield number
         if number >= least and time.monotonic() >= end:
             return
-        pause = min(first * 2.0 ** min(number - 1, 64), longest)
-        time.sleep(random.uniform(0, pause))  # noqa: S311
+        pause = random.uniform(0, min(first * 2.0 ** min(number - 1, 64), longest))  # noqa: S311
+        if stop is None:
+            time.sleep(pause)
+        elif stop.wait(pause):
+            return

@@ -1,4 +1,4 @@
-"""Rows that the table refuses for their values: their records fail, and the others go on."""
+"""Rows that the table refuses for their values: only their records fail."""
 
 from __future__ import annotations
 

@@ -19,6 +19,8 @@ _CHUNK = 10_000
 _IDLE = 0.05
 """The pause after a read without records, in seconds; readers wait by themselves."""
 _LONGEST_PAUSE = 30.0
+_LEAVE = 5.0
+"""How long to wait for readers that are stopped, in seconds."""
 
 
 @dataclass(slots=True)
@@ -55,6 +57,7 @@ class Intake:
         self._count = self._bytes = 0
         self._first: float | None = None
         self._failed: BaseException | None = None
+        self._give_up = 0.0
 
     @property
     def shards(self) -> set[str]:
@@ -114,14 +117,15 @@ class Intake:
         return taken
 
     def close(self) -> None:
-        """Stop all readers, and wait for them."""
+        """Stop all readers, and wait for them, but not for a service that does not answer."""
+        self._give_up = self._give_up or time.monotonic() + _LEAVE
         threads = list(self._threads.values())
         with self._changed:
             for one in threads:
                 one.stop()
             self._changed.notify_all()
         for one in threads:
-            one.join()
+            one.join(max(0.0, self._give_up - time.monotonic()))
 
     def add(self, thread: _ShardThread, chunk: Chunk) -> None:
         """Keep what a thread has read; wait until there is room."""
@@ -170,9 +174,9 @@ class _ShardThread:
         """Read no more; `Intake.add` keeps nothing from now on."""
         self.stopped.set()
 
-    def join(self) -> None:
-        """Wait for the thread."""
-        self._thread.join()
+    def join(self, seconds: float) -> None:
+        """Wait for the thread; one that is left over ends after its read, or with the process."""
+        self._thread.join(seconds)
 
     def _run(self) -> None:
         failures = 0
@@ -193,6 +197,8 @@ class _ShardThread:
                 finally:
                     reader.close()
             except StreamUnavailable as error:
+                if self.stopped.is_set():
+                    return
                 failures += 1
                 pause = min(0.2 * 2 ** min(failures, 10), _LONGEST_PAUSE)
                 _log.warning("%s; the shard %s is read again later", error, self.shard)

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 import airflow_sfx as sfx
 from airflow_sfx.core.io.timeouts import timeouts_of
+from airflow_sfx.streams.consumer import Consumer
+from airflow_sfx.streams.engine import Rules
 from airflow_sfx.streams.kinesis import KinesisSource
+from airflow_sfx.warehouse.connect import connect
+from tests.streams.functions import squares
 from tests.streams.servers.faults import faulty
 from tests.streams.servers.streams import KinesisStream
 from tests.streams.sources.test_sources import numbered, read, sent, until
@@ -107,6 +115,33 @@ def test_a_stream_that_stays_throttled_is_unavailable_and_can_be_read_later(serv
             reader.read(10)
         proxy.odds = {}
         assert sent(until(reader, 3)) == [b"0", b"1", b"2"]
+
+
+def test_a_consumer_that_is_stopped_does_not_wait_for_throttled_reads(
+    kinesalite, tmp_path: Path
+) -> None:
+    stream = KinesisStream(kinesalite.url, 2)
+    stream.put([(str(n), b'{"n": %d}' % n) for n in range(20)])
+    warehouse = connect(f"embedded://{tmp_path}/w")
+    table = sfx.TableRef("web", "clicks")
+    with faulty(kinesalite.port) as proxy:
+        source = stream.source(endpoint_url=proxy.url)
+        consumer = Consumer(warehouse, source, squares, table, Rules(max_attempts=1))
+        thread = threading.Thread(target=consumer.run)
+        thread.start()
+        wait_until(lambda: warehouse.stream_positions("web", "clicks"))
+        proxy.odds = {name: {"throttled": 1.0} for name in ("GetRecords", "ListShards")}
+        wait_until(lambda: proxy.done["throttled"] >= 10)  # pauses are of seconds by then
+        consumer.stop()
+        thread.join(4)
+        assert not thread.is_alive()
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    give_up = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < give_up, "it did not happen"
+        time.sleep(0.02)
 
 
 def test_a_time_that_the_clock_of_kinesis_has_not_reached_is_waited_for(kinesalite) -> None:
