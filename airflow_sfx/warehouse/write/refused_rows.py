@@ -68,21 +68,25 @@ def _refusal(target: Target, data: object, options: StoreOptions) -> str:
 
 
 def _wrong_keys(target: Target, frame: pd.DataFrame, options: StoreOptions) -> dict[int, str]:
-    """Return the rows whose partition values do not fit the types of the table's keys."""
+    """Return the rows whose partition values do not fit the types of the table's keys.
+
+    There are none if the table has other keys, or if theirs are columns of another type.
+    """
     import pyarrow as pa
 
-    from airflow_sfx.frames.inputs import frame_in_memory
-    from airflow_sfx.frames.partitioning import split_by
+    from airflow_sfx.frames.partitioning import key_columns, midnight_columns, split_by
 
-    by = list(options.partition_by or ())
-    if target.existing is None or not by:
+    try:
+        table = with_window(frame, None)
+        by = key_columns(table.schema, (*(options.partition_by or ()), WINDOW))
+        keys, _ = target.keys_of_columns(by, None, table.schema, midnight_columns(table, by))
+    except (InvalidName, SchemaMismatch):
         return {}
     counted: Any = pa.array(range(len(frame)))
-    table = frame_in_memory(frame[by]).append_column(_NUMBER, counted)
     found = dict[int, str]()
-    for values, rows in split_by(table, by):
+    for values, rows in split_by(table.select(by).append_column(_NUMBER, counted), by):
         try:
-            typed_partition(values, target.existing.keys[: len(by)])
+            typed_partition(values, keys)
         except InvalidName as error:
             numbers: Any = rows.column(_NUMBER)
             found |= dict.fromkeys(numbers.to_pylist(), str(error))

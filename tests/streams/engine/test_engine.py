@@ -350,6 +350,19 @@ def test_a_value_that_the_table_cannot_keep_is_a_dead_letter(warehouse: Warehous
     assert "5.5, which smallint cannot hold" in stops.failed[shard].error
 
 
+@pytest.mark.parametrize("keys", [["n", "day"], ["day"], []])
+def test_partition_keys_that_the_table_does_not_have_stop_the_engine(
+    warehouse: Warehouse, keys: list[str]
+) -> None:
+    """They are no fault of a row, also where no value is one of the table's key."""
+    narrow_table(warehouse)
+    stream = MemoryStream(1)
+    many(stream, 3)
+    with pytest.raises((InvalidName, sfx.SchemaMismatch), match="is partitioned by"):
+        engine_of(warehouse, partition_by=keys).apply(stream.records)
+    assert not warehouse.stream_positions("web", "clicks").get(stream.stream)
+
+
 def test_columns_that_the_table_does_not_have_stop_the_engine(warehouse: Warehouse) -> None:
     frame = pd.DataFrame({"n": [1], "square": ["one"]})
     consumed = sfx.Consumed("memory:before", {"0": ("", "1")})
