@@ -8,7 +8,6 @@ import pytest
 
 from airflow_sfx.core.errors import BatchNotFound, CommitConflict
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.warehouse.retention import vacuum
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.protocol.test_protocol import DAYS, _adversary, beginning, frame, outcomes, warehouse_of
 from tests.protocol.world import World
@@ -75,7 +74,6 @@ def test_a_retention_of_staged_batches_beside_a_publish_leaves_one_of_two_ends(
     beginning, monkeypatch
 ) -> None:
     world, pin = staged(beginning, *DAYS)
-    monkeypatch.setattr(vacuum, "UNFINISHED_FOR", NOW)
 
     def retain(warehouse: Warehouse) -> None:
         for _ in range(2):

@@ -87,6 +87,7 @@ def writers(staged: BatchPin) -> dict[str, Act]:
     }
 
 
+SWEEPS = ("erasure", "retention")
 NAMES = list(writers(BatchPin.of(OLD, "memory:///x", {"p": "20161101002256"})))
 
 
@@ -137,7 +138,7 @@ def test_of_a_change_and_a_drop_the_drop_counts(began, monkeypatch, name) -> Non
         before = dict(outcome.results["B"].entries)
         warehouse.rollback("model", "items")
         assert not any(one.done for one in warehouse.repair("model", "items")), told
-        if name in ("erasure", "retention"):  # they may have expired what was dropped
+        if name in SWEEPS:  # they may have expired what was dropped
             continue
         assert after.objects.keys() >= after.began.keys(), told
         now = dict(warehouse.pin("model", "items").entries)
@@ -158,9 +159,11 @@ def test_a_change_follows_the_table_to_its_new_name(began, monkeypatch, name, en
     actions = {"A": writers(staged)[name], "B": end}
     for after, outcome in outcomes(world, actions, monkeypatch, preemptions=1):
         told = f"{outcome.errors} schedule: {' '.join(outcome.schedule)}"
-        # B's frame lacks the column that A has just added.
-        assert isinstance(outcome.errors.get("B"), SchemaMismatch | None), told
-        assert name == "store of a new column" or "B" in outcome.results, told
+        # B's frame lacks the column that A has just added. B's clock is years behind, so that its
+        # batch may expire as one that a dead writer left.
+        refused = SchemaMismatch if name == "store of a new column" else BatchNotFound
+        assert isinstance(outcome.errors.get("B"), refused | None), told
+        assert refused is SchemaMismatch or name in SWEEPS or "B" in outcome.results, told
         warehouse = check(after, outcome)
         pin = outcome.results.get("A")
         if name.startswith(("store", "publish")) and isinstance(pin, BatchPin):

@@ -50,6 +50,7 @@ from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.run_index import run_index_entries
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.table_log import LogState
+from airflow_sfx.warehouse.table.tombstones import refuse_just_expired
 
 _RETRY_SECONDS = 300.0
 _NAMES_FOLLOWED = 8
@@ -154,6 +155,7 @@ def commit(
 
     Raises:
         PositionConflict: The table has other positions than the commit demands.
+        BatchNotFound: A new batch has just expired as one that a dead writer left.
         CommitConflict: Other writers committed first for five minutes, or the plan rejects the
             heads.
         StaleAttempt: A newer attempt of the same task instance changed a partition.
@@ -180,6 +182,7 @@ def commit(
         if nothing:
             return []
         refuse_dropped(table, changes, heads)
+        refuse_just_expired(table, [(one.batch_id, heads[one.partition].entry) for one in changes])
         applied, others = unapplied(table, log, state)
         header = _header(state, changes, author, applied, consumed)
         entries = _entries(table, changes, heads, header)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from airflow_sfx.core.batch_id import check_batch_id, moment_of
 from airflow_sfx.core.errors import BatchNotFound, InvalidName
-from airflow_sfx.core.log_entry import Operation
+from airflow_sfx.core.log_entry import LogEntry, Operation
 from airflow_sfx.core.paths import commit_version
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import (
@@ -250,6 +250,31 @@ def refuse_expired_writes(table: Table, batches: Collection[tuple[str, str]]) ->
                 "writing it took longer than a day, and a part of it may be gone: run the job again"
             )
             raise retired_error(table, tombstone, name, batch_id, remedy)
+
+
+def refuse_just_expired(
+    table: Table, changes: Iterable[tuple[str | None, LogEntry | None]]
+) -> None:
+    """Raise an error for a batch that expired as unfinished, of which files may be gone.
+
+    A writer with a slow clock takes it for too young to be looked for by `refuse_expired_writes`.
+
+    Args:
+        table: The table.
+        changes: The batch that is to become current, or None, and the partition's last change.
+
+    Raises:
+        BatchNotFound: The last change expired the batch.
+    """
+    for batch_id, entry in changes:
+        if batch_id and entry is not None and batch_id in entry.retired:
+            raise retirement_of(table, entry.partition, batch_id) or BatchNotFound(
+                f"the batch {batch_id} of {table.describe(entry.partition)} has expired while it"
+                " was written: run the job again",
+                table=str(table.ref),
+                partition=entry.partition,
+                batch_id=batch_id,
+            )
 
 
 def retirement_of(table: Table, name: str, batch_id: str) -> BatchNotFound | None:
