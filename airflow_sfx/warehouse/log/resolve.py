@@ -90,10 +90,10 @@ def version_number(number: int, argument: str) -> int:
         >>> version_number(0, "version")
         Traceback (most recent call last):
         ...
-        airflow_sfx.core.errors.InvalidName: version=0: the first version of a table is 1
+        airflow_sfx.core.errors.InvalidName: version 0: the first version of a table is 1
     """
     if whole(number, argument) < 1:
-        raise InvalidName(f"{argument}={number}: the first version of a table is 1")
+        raise InvalidName(f"version {number}: the first version of a table is 1")
     return number
 
 

@@ -149,7 +149,11 @@ def test_a_rollback_and_a_publish_with_a_wrong_reason_leave_the_history_readable
         ({"as_of": date(2016, 11, 1)}, sfx.InvalidName, "is not a time"),
         ({"version": "1"}, sfx.InvalidName, "version='1' is not a whole number"),
         ({"version": True}, sfx.InvalidName, "version=True is not a whole number"),
-        ({"version": 0}, sfx.InvalidName, "version=0: the first version of a table is 1"),
+        (
+            {"version": 0},
+            sfx.InvalidName,
+            "version 0: the first version of a table is 1",
+        ),
         ({"version": 2}, sfx.BatchNotFound, "has no version 2: its last one is 1"),
         ({"version": 10**40}, sfx.BatchNotFound, "its last one is 1"),
         (
