@@ -274,6 +274,7 @@ def test_every_public_call_is_tried(calls) -> None:
         "components",
         "job",
         "models",
+        "streams",
     }
     assert {*sfx.__all__} - others <= calls.keys()
     methods = {
