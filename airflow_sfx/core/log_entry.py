@@ -165,7 +165,7 @@ class LogEntry:
             ("commit", self.commit),
         ]
         place = self.partition or "(whole table)"
-        return html_table(f"{place}, change {self.version}: {self.operation.value}", rows)
+        return html_table(f"{place}, version {self.version}: {self.operation.value}", rows)
 
 
 def check_entry(entry: LogEntry) -> None:

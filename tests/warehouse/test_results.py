@@ -64,7 +64,7 @@ def test_a_pin_an_entry_and_metrics_show_themselves(warehouse):
     assert pin._repr_html_().startswith("<p>shop.sold: 2 batches</p><table><tr><th>1</th>")
     assert pin.batches["2"] in pin._repr_html_()
     shown = newest._repr_html_()
-    assert shown.startswith("<p>2, change 1: publish</p>")
+    assert shown.startswith("<p>2, version 2: publish</p>")
     assert "&lt;b&gt;second&lt;/b&gt;" in shown
     assert "previous" not in shown
     assert warehouse.metrics("shop", "sold")._repr_html_().startswith("<p>4 rows</p><table")
