@@ -89,6 +89,17 @@ def delete_claims(table: Table, claims: Sequence[str]) -> None:
         _delete_claim(table, batch_id)
 
 
+def delete_empty(table: Table, items: Sequence[Item]) -> None:
+    """Delete directories of batches that a writer made before it died, without any file.
+
+    Args:
+        table: The table.
+        items: Partition names and batch IDs that are too old for a running writer.
+    """
+    # A store that has directories deletes those that a deletion leaves without files.
+    table.store.delete([f"{table.layout.batch_dir(*item)}/{CLAIM}" for item in items])
+
+
 def _delete_claim(table: Table, batch_id: str) -> None:
     table.store.delete([f"{table.layout.call(batch_id)}/{CLAIM}"])
 

@@ -17,7 +17,7 @@ from airflow_sfx.warehouse.batch.staging import recorded_pins
 from airflow_sfx.warehouse.integrity.repair import has_files
 from airflow_sfx.warehouse.log.commit import Author
 from airflow_sfx.warehouse.log.partition_log import PartitionLog
-from airflow_sfx.warehouse.retention.deletion import delete_claims, unfinished
+from airflow_sfx.warehouse.retention.deletion import delete_claims, delete_empty, unfinished
 from airflow_sfx.warehouse.retention.retire import retire
 from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.table.manifests import Item, open_call
@@ -33,11 +33,13 @@ class OrphanFiles:
         batches: Batches with files, or with a manifest.
         claims: The batch IDs that a call claimed, of which there is nothing else.
         unfinished: Objects that writers began and did not finish, too old for a running writer.
+        empty: Directories without files of such writers, which file systems have.
     """
 
     batches: tuple[Item, ...] = ()
     claims: tuple[str, ...] = ()
     unfinished: tuple[str, ...] = ()
+    empty: tuple[Item, ...] = ()
 
 
 def find_orphan_files(table: Table, mentioned: Collection[Item], now: datetime) -> OrphanFiles:
@@ -53,16 +55,17 @@ def find_orphan_files(table: Table, mentioned: Collection[Item], now: datetime) 
     """
     layout, store = table.layout, table.store
 
-    def of_partition(name: str) -> list[Item]:
+    def of_partition(name: str) -> dict[Item, bool]:
         there = [
             one for one in store.list_directories(layout.partition_dir(name)) if is_batch_id(one)
         ]
         unknown = [one for one in there if (name, one) not in mentioned]
-        return [(name, one) for one in unknown if has_files(table, layout.batch_dir(name, one))]
+        return {(name, one): has_files(table, layout.batch_dir(name, one)) for one in unknown}
 
     names = sorted({*_partition_names(table), *(name for name, _ in mentioned)})
     parts = map_concurrently(of_partition, names, store.concurrency)
-    found = dict.fromkeys(item for some in parts for item in some)
+    found = dict.fromkeys(item for some in parts for item, filled in some.items() if filled)
+    empty = [item for some in parts for item, filled in some.items() if not filled]
     known = {batch_id for _, batch_id in mentioned}
     claims = []
     for batch_id in store.list_directories(layout.batches):
@@ -78,6 +81,7 @@ def find_orphan_files(table: Table, mentioned: Collection[Item], now: datetime) 
         tuple(sorted(found)),
         tuple(one for one in claims if one not in filled),
         unfinished(table, now, dry_run=True),
+        tuple(item for item in empty if moment_of(item[1]) < now - UNFINISHED_FOR),
     )
 
 
@@ -169,6 +173,7 @@ def expire_orphans(
     """
     unfinished(table, now, dry_run=False)
     delete_claims(table, orphans.claims)
+    delete_empty(table, orphans.empty)
     until = now - max(UNFINISHED_FOR, grace)
     old = [item for item in orphans.batches if moment_of(item[1]) < until]
     if old:
