@@ -49,7 +49,7 @@ def require_json(function: Portable, *, outputs: bool) -> None:
 
     Args:
         function: The function.
-        outputs: Whether what it gives is JSON, too.
+        outputs: Whether to check the columns of the result as well.
     """
     columns = (*function.inputs, *(function.outputs if outputs else ()))
     binary = [one.name for one in columns if one.feature.kind == "binary"]

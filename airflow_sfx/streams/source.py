@@ -137,7 +137,7 @@ class Source(ABC):
         """
 
     def interrupt(self) -> None:  # noqa: B027  some never wait for long
-        """End the waiting of calls, in all threads, as what they read is not wanted any more.
+        """Stop calls from waiting, in every thread: their results are no longer needed.
 
         A call that is throttled, or waits for its next attempt, fails with `StreamUnavailable`, and
         so does a later one at its first failure. The source is only closed afterwards. It may be

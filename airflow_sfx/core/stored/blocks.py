@@ -1,6 +1,4 @@
-"""Many records in one object, of which a reader fetches what it needs.
-
-They are ordered by name.
+"""Many records in one object, ordered by name; a reader fetches only those that it needs.
 
 ::
 
@@ -57,7 +55,7 @@ def to_blocks(header: Mapping[str, object], records: Iterable[Named]) -> bytes:
     """Encode records in the order of their names.
 
     Args:
-        header: What they have in common.
+        header: The members that apply to all records.
         records: The records, of different names.
 
     Returns:

@@ -11,7 +11,6 @@ import numpy as np
 
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.partition import partition_value
-from airflow_sfx.core.validation import listed
 from airflow_sfx.portability.function import Portable
 from airflow_sfx.streams.applying.running import Ran
 from airflow_sfx.streams.source import StreamRecord
@@ -49,7 +48,7 @@ class Windows:
 
     def __post_init__(self) -> None:
         given = {one.name: one.feature.kind for one in self.function.outputs}
-        for name in listed(self.partition_by, "partition_by"):
+        for name in self.partition_by:
             if name not in given and name not in _MADE:
                 raise InvalidName(
                     f"the partition key {name!r:.80} is not a column that"

@@ -1,1 +1,1 @@
-"""Commands about streams: a consumer, what it reached, what failed, and a replay."""
+"""Commands for streams: run a consumer, show positions, lag and dead letters, and replay."""
