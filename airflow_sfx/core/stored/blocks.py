@@ -1,4 +1,4 @@
-"""Many records in one object, ordered by name; a reader fetches only those that it needs.
+"""Many records in one object, ordered by name, that can be read one by one.
 
 ::
 

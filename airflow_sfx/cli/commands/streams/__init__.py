@@ -1,1 +1,1 @@
-"""Commands for streams: run a consumer, show positions, lag and dead letters, and replay."""
+"""Commands for streams: consume, show positions and lag, and replay."""
