@@ -299,30 +299,36 @@ class BatchWriter:
         return manifests
 
     def rebase(self, manifests: Sequence[Manifest], heads: Mapping[str, Head]) -> list[Manifest]:
-        """Give complete batches a greater ID, after another writer used greater ones.
+        """Give complete batches a greater ID if another writer has used greater ones.
 
         Args:
             manifests: The manifests, as sealed.
-            heads: The partitions' heads now.
+            heads: The heads of their partitions now, and maybe of others.
 
         Returns:
-            The new manifests, sealed. The files are linked or copied within the storage; the old
-            ones stay.
+            The manifests, or new ones, sealed. The files are linked or copied within the storage;
+            the old ones stay.
+
+        Raises:
+            BatchNotFound: They have expired meanwhile, as writing them took longer than a day.
         """
-        self.heads.update(heads)
-        self._move(self._take(max(head.newest for head in heads.values())))
-        renewed = [
-            replace(
-                manifest,
-                batch_id=self._drafts[manifest.partition].batch_id,
-                replaced=heads[manifest.partition].batch_id,
-                location=self._drafts[manifest.partition].location,
-                files=tuple(self._drafts[manifest.partition].files),
-            )
-            for manifest in manifests
-        ]
-        self._put_manifest(renewed)
-        return renewed
+        mine = {one.partition: heads[one.partition] for one in manifests}
+        if any(mine[one.partition].newest >= one.batch_id for one in manifests):
+            self.heads.update(mine)
+            self._move(self._take(max(head.newest for head in mine.values())))
+            manifests = [
+                replace(
+                    manifest,
+                    batch_id=self._drafts[manifest.partition].batch_id,
+                    replaced=mine[manifest.partition].batch_id,
+                    location=self._drafts[manifest.partition].location,
+                    files=tuple(self._drafts[manifest.partition].files),
+                )
+                for manifest in manifests
+            ]
+            self._put_manifest(manifests)
+        refuse_expired_writes(self._table, [(one.partition, one.batch_id) for one in manifests])
+        return list(manifests)
 
     def _align(self) -> None:
         """Give batches whose partitions came one by one the same ID, the greatest of theirs."""

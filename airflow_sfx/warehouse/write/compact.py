@@ -28,7 +28,6 @@ from airflow_sfx.warehouse.log.table_columns import GivenColumns
 from airflow_sfx.warehouse.pins.lineage import record_merged
 from airflow_sfx.warehouse.read.load import load_manifests
 from airflow_sfx.warehouse.table.table import Table
-from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
 from airflow_sfx.warehouse.write.row_sums import RowSums
 from airflow_sfx.warehouse.write.store_plan import StoreOptions, plan_store
 from airflow_sfx.warehouse.write.window import WINDOW
@@ -85,9 +84,7 @@ def compact(
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         nonlocal sealed
         refuse_unexpected(table, heads, expected)
-        if any(heads[one.partition].newest >= one.batch_id for one in sealed):
-            sealed = batches.rebase(sealed, {one.partition: heads[one.partition] for one in sealed})
-        refuse_expired_writes(table, batches.batches.items())
+        sealed = batches.rebase(sealed, heads)
         ended = [name for name in windows if name not in groups]
         return [
             *(publish_change(one, Operation.COMPACT) for one in sealed),

@@ -24,14 +24,11 @@ from airflow_sfx.warehouse.log.commit import Author, commit, publish_change, ref
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.table_columns import GivenColumns
 from airflow_sfx.warehouse.table.table import Table
-from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
 from airflow_sfx.warehouse.write.store_plan import StoreOptions, StorePlan, plan_store
-from airflow_sfx.warehouse.write.window import WINDOW
+from airflow_sfx.warehouse.write.window import LATE, WINDOW, with_window
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_LATE = "late-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +86,7 @@ def windows_since(table: Table, stream: str, since: datetime) -> list[EarlierWin
     names = {one.name for one in found}
     current: dict[str, dict[str, str | None]] = {name: {} for name in names}
     for partition, mark in log.marks().items():
-        window = table.layout.partition(partition).values[-1].removeprefix(_LATE)
+        window = table.layout.partition(partition).values[-1].removeprefix(LATE)
         if window in names:
             current[window][partition] = mark.batch_id
     ended = [one for some in current.values() for one, batch in some.items() if batch is None]
@@ -139,7 +136,7 @@ def replace_window(
     log = PartitionLog(table)
     written = None
     if frame is not None:
-        rows = _named(frame, late, window.name)
+        rows = with_window(frame, late, window.name)
         written = _Written.of(target, log, rows, options, author)
     known = [] if written is None else written.names
     heads = heads_to_change(table, log, [*dict.fromkeys([*known, *window.current])], author)
@@ -152,7 +149,7 @@ def replace_window(
         nonlocal sealed
         refuse_unexpected(table, heads, expected)
         if written is not None:
-            sealed = written.rebased(sealed, heads)
+            sealed = written.batches.rebase(sealed, heads)
         return [
             *(publish_change(one) for one in sealed),
             *(Change(name, Operation.DROP, None, dropped=True) for name in ended),
@@ -199,26 +196,6 @@ class _Written:
         self.batches.write(chunks, plan.encode, small=plan.small, claim=self.names)
         return self.batches.seal(staged=False)
 
-    def rebased(self, sealed: Sequence[Manifest], heads: Mapping[str, Head]) -> Sequence[Manifest]:
-        if any(heads[one.partition].newest >= one.batch_id for one in sealed):
-            of_mine = {one.partition: heads[one.partition] for one in sealed}
-            sealed = self.batches.rebase(list(sealed), of_mine)
-        refuse_expired_writes(self.table, self.batches.batches.items())
-        return sealed
-
     def columns(self, target: Target, sealed: Sequence[Manifest]) -> GivenColumns:
         give = partial(target.ensure, self.table, self.plan.final_columns(), self.evolve)
         return GivenColumns(sealed, give)
-
-
-def _named(frame: Any, late: Any, name: str) -> pa.Table:
-    """Return rows with the window in which each belongs."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from airflow_sfx.frames.inputs import frame_in_memory
-
-    rows = frame_in_memory(frame)
-    if late is None:
-        return rows.append_column(WINDOW, pa.repeat(name, len(rows)))
-    return rows.append_column(WINDOW, pc.if_else(pa.array(late), f"{_LATE}{name}", name))

@@ -26,7 +26,6 @@ from airflow_sfx.warehouse.pins.lineage import record_downstream
 from airflow_sfx.warehouse.quality.run_checks import results_of_table, run_checks
 from airflow_sfx.warehouse.quality.subjects import CheckContext
 from airflow_sfx.warehouse.table.table import Table
-from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
 from airflow_sfx.warehouse.write.store_plan import StoreOptions, plan_store
 
 if TYPE_CHECKING:
@@ -198,9 +197,7 @@ def _publish(
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         nonlocal sealed
-        if any(heads[manifest.partition].newest >= manifest.batch_id for manifest in sealed):
-            sealed = batches.rebase(sealed, heads)
-        refuse_expired_writes(table, [(one.partition, one.batch_id) for one in sealed])
+        sealed = batches.rebase(sealed, heads)
         # If this finds a change by another engine, its entry takes the number and plan runs again.
         batches.watch.again(heads)
         return [publish_change(manifest) for manifest in sealed]

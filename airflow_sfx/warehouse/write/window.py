@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
 WINDOW = "window"
 """The last partition key of a table of windows."""
-_LATE = "late"
+LATE = "late-"
+"""What the window of late rows begins with."""
 
 
 def stream_positions(target: Target) -> Positions:
@@ -105,12 +106,13 @@ def _newest(state: LogState) -> str:
     return first.newest if first else ""
 
 
-def with_window(data: object, late: object) -> pa.Table:
+def with_window(data: object, late: object, name: str = WINDOW) -> pa.Table:
     """Return rows with a column that says in which of the two windows each belongs.
 
     Args:
         data: The rows.
         late: For each whether it is late, or None for none.
+        name: The window; that of late rows has `LATE` before it.
 
     Raises:
         InvalidName: The rows have such a column, or ``late`` does not fit them.
@@ -122,13 +124,13 @@ def with_window(data: object, late: object) -> pa.Table:
     from airflow_sfx.frames.inputs import frame_in_memory
 
     frame = frame_in_memory(data)
-    if WINDOW in {name.lower() for name in frame.column_names}:
+    if WINDOW in {column.lower() for column in frame.column_names}:
         raise InvalidName(
             f"the frame has a column named {WINDOW!r}, which names the batch of each row in a table"
             " of a stream: rename the column"
         )
     mask: Any = pa.repeat(False, len(frame)) if late is None else _mask(late, len(frame))
-    return frame.append_column(WINDOW, pc.if_else(mask, _LATE, WINDOW))
+    return frame.append_column(WINDOW, pc.if_else(mask, f"{LATE}{name}", name))
 
 
 def _mask(late: Any, rows: int) -> AnyArray:
@@ -159,7 +161,7 @@ def _write(table: Table, batches: BatchWriter, plan: StorePlan, newest: str) -> 
 
     def name(partition: Partition) -> str:
         *values, window = partition.values
-        of = batch_id if window == WINDOW else f"{_LATE}-{batch_id}"
+        of = f"{window.removesuffix(WINDOW)}{batch_id}"
         return table.layout.name(Partition((*values, of)))
 
     chunks = ((name(partition), rows) for partition, rows in plan.chunks)
