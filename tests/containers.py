@@ -105,6 +105,12 @@ def serve_image(docker_daemon) -> str:
     return _built("serve", docker_daemon)
 
 
+@pytest.fixture(scope="session")
+def lambda_image(docker_daemon) -> str:
+    """The image ``lambda`` of these sources: core, and the runtime client of AWS."""
+    return _built("lambda", docker_daemon)
+
+
 def _built(name: str, daemon: str) -> str:
     """Build an image, unless this machine has it."""
     tag = _digest()

@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,24 @@ def stack(tmp_path_factory) -> Iterator[Stack]:
 def hive_address(stack) -> str:
     """Host and port of a running Hive Metastore."""
     return f"127.0.0.1:{stack.metastore_port}"
+
+
+@pytest.fixture
+def new_stack_uri(hive_address) -> Callable[[], str]:
+    """Create empty warehouses on S3 and Hive, and drop the one before."""
+    from tests.metastore.hive_server import drop_databases
+
+    def new() -> str:
+        drop_databases(hive_address)
+        return f"hive://{hive_address}?location=s3://warehouse/tests/{uuid.uuid4().hex}"
+
+    return new
+
+
+@pytest.fixture
+def stack_uri(new_stack_uri) -> str:
+    """An empty warehouse on S3 and Hive."""
+    return new_stack_uri()
 
 
 @pytest.fixture(scope="session")

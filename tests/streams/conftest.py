@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.streams.servers import processes
 from tests.streams.servers.processes import Server
 
@@ -41,3 +43,22 @@ def aws_keys() -> Iterator[None]:
                 patch.setenv(name, "test")
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
+
+
+@pytest.fixture
+def embedded_uri(tmp_path) -> str:
+    """An empty warehouse in a directory."""
+    return f"embedded://{tmp_path}/warehouse"
+
+
+@pytest.fixture(params=["embedded", "stack"])
+def uri(request) -> str:
+    """An empty warehouse of each kind."""
+    found: str = request.getfixturevalue(f"{request.param}_uri")
+    return found
+
+
+@pytest.fixture
+def each_warehouse(uri) -> Warehouse:
+    """An empty warehouse of each kind, opened."""
+    return connect(uri)

@@ -10,7 +10,6 @@ import pytest
 
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.warehouse import Warehouse
-from tests.metastore.hive_server import drop_databases
 
 DAY = "20161031"
 
@@ -22,26 +21,9 @@ def new_embedded_uri(tmp_path) -> Callable[[], str]:
 
 
 @pytest.fixture
-def new_stack_uri(hive_address) -> Callable[[], str]:
-    """Create empty warehouses on S3 and Hive, and drop the one before."""
-
-    def new() -> str:
-        drop_databases(hive_address)
-        return f"hive://{hive_address}?location=s3://warehouse/tests/{uuid.uuid4().hex}"
-
-    return new
-
-
-@pytest.fixture
 def embedded_uri(new_embedded_uri) -> str:
     """An empty warehouse in a directory."""
     return new_embedded_uri()
-
-
-@pytest.fixture
-def stack_uri(new_stack_uri) -> str:
-    """An empty warehouse on S3 and Hive."""
-    return new_stack_uri()
 
 
 @pytest.fixture(params=["embedded", "stack"])

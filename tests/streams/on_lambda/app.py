@@ -22,12 +22,11 @@ def double(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(double=rows["n"] * 2)
 
 
-handler = sfx.streams.lambda_handler(
-    double,
-    "web.doubles",
-    partition_by=["day", "hour"],
-    event_time="at",
-    late_after=timedelta(hours=1),
-    on_error=os.environ.get("ON_ERROR", "dead_letter"),
-    max_attempts=1,
-)
+rules = {
+    "partition_by": ["day", "hour"],
+    "event_time": "at",
+    "late_after": timedelta(hours=1),
+    "on_error": os.environ.get("ON_ERROR", "dead_letter"),
+    "max_attempts": 1,
+}
+handler = sfx.streams.lambda_handler(double, "web.doubles", **rules)

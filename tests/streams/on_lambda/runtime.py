@@ -21,6 +21,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tools.images import docker_program
+
 ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/"
 _FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:scores"
 
@@ -90,17 +92,16 @@ class LambdaFunction:
         env: Mapping[str, str] | None = None,
         python: Sequence[str] = (sys.executable,),
     ) -> None:
-        self.timeout = timeout
+        self.timeout, self._python = timeout, python
         self.events: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self.answers: dict[str, queue.Queue[tuple[str, bytes]]] = {}
         self.init_error: dict[str, Any] | None = None
         self.server = _Server(("127.0.0.1", 0), self._requests())
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.process = subprocess.Popen(
-            [*python, "-m", "awslambdaric", handler],
-            cwd=folder,
-            env={
-                **os.environ,
+        self.process = self._start(
+            handler,
+            folder,
+            {
                 "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{self.server.server_port}",
                 "AWS_LAMBDA_FUNCTION_NAME": "scores",
                 "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
@@ -111,6 +112,15 @@ class LambdaFunction:
                 **(env or {}),
             },
         )
+
+    def _start(self, handler: str, folder: Path, env: Mapping[str, str]) -> subprocess.Popen:
+        """Start the runtime client."""
+        command = [*self._python, "-m", "awslambdaric", handler]
+        return subprocess.Popen(command, cwd=folder, env={**os.environ, **env})
+
+    def kill(self) -> None:
+        """End the execution environment, as Lambda does with one that takes too long."""
+        self.process.kill()
 
     def invoke(self, event: object) -> Any:
         """Return what the handler returned for an event.
@@ -131,14 +141,14 @@ class LambdaFunction:
                     ended = {"errorType": "Runtime.ExitError", "code": self.process.returncode}
                     raise FunctionFailed(self.init_error or ended) from None
                 if time.monotonic() > end:
-                    self.process.kill()
+                    self.kill()
                     raise FunctionFailed({"errorType": "Sandbox.Timedout"}) from None
         if kind == "error":
             raise FunctionFailed(json.loads(body))
         return json.loads(body)
 
     def close(self) -> None:
-        self.process.kill()
+        self.kill()
         self.process.wait()
         self.server.shutdown()
         self.server.server_close()
@@ -195,6 +205,30 @@ class LambdaFunction:
             def log_message(self, *_: object) -> None: ...
 
         return Requests
+
+
+class LambdaContainer(LambdaFunction):
+    """A function in a container of its image, sealed as Lambda seals it.
+
+    The root is read-only, the user one that the image does not know, and there are no rights; the
+    image's command names the handler.
+    """
+
+    def __init__(self, image: str, **options: Any) -> None:
+        self._image, self.name = image, f"lambda-{uuid.uuid4().hex[:12]}"
+        super().__init__("", Path("/var/task"), **options)
+
+    def _start(self, handler: str, folder: Path, env: Mapping[str, str]) -> subprocess.Popen:
+        sealed = ("--network=host", "--read-only", "--tmpfs=/tmp", "--cap-drop=ALL")
+        sealed += ("--user=993:990", "--memory=1g", "--security-opt=no-new-privileges")
+        known = {name: value for name, value in env.items() if name != "_HANDLER"}
+        variables = [f"--env={name}={value}" for name, value in {**known, "TZ": ":UTC"}.items()]
+        command = [docker_program(), "run", "--rm", f"--name={self.name}", *sealed, *variables]
+        return subprocess.Popen([*command, self._image])
+
+    def kill(self) -> None:
+        command = [docker_program(), "rm", "--force", self.name]
+        subprocess.run(command, capture_output=True, check=False)
 
 
 def bare_python() -> list[str]:
