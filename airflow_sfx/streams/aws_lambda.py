@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from airflow_sfx.core.errors import CommitConflict, InvalidName, WarehouseUnavailable
+from airflow_sfx.core.io.timeouts import TRY_SECONDS, timeouts_of
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.portability.function import Portable
@@ -33,6 +34,11 @@ _SLOWER = 2.0
 """How much longer a piece may take than the slowest before it."""
 _PATIENCE = 300.0
 """The most seconds that a piece is retried."""
+_LIMITS = (TRY_SECONDS, 30.0, 15.0, 8.0, 4.0)
+"""For how many seconds a call of the warehouse is retried. These are few, as the client of S3 has
+connections for each; and no shorter, as a busy server takes a second or two."""
+_ATTEMPT = 1.5
+"""How often this limit an attempt may take if a server does not answer."""
 
 
 class Failure(TypedDict):
@@ -118,7 +124,7 @@ class LambdaHandler:
                 _log.warning("%s: no time is left for records from %s on", shard, piece[0].sequence)
                 return piece[0].sequence
             try:
-                with left.measured():
+                with left.measured(), timeouts_of(left.limit):
                     done = engine.apply({shard: piece}, patience=left.patience, check=check)
             except (WarehouseUnavailable, CommitConflict) as error:
                 if not first:
@@ -177,9 +183,15 @@ class _Time:
         self._started = 0.0
 
     @property
+    def limit(self) -> float:
+        """For how long a call of the warehouse is retried: two attempts on a piece fit."""
+        most = (self._seconds() - _MARGIN) / (2 * _ATTEMPT)
+        return next((one for one in _LIMITS if one <= most), _LIMITS[-1])
+
+    @property
     def patience(self) -> float:
-        """How long the next piece may be retried."""
-        return min(max(self._seconds() - _MARGIN, 0.0), _PATIENCE)
+        """How long the next piece may be retried: an attempt that begins then can fail in time."""
+        return min(max(self._seconds() - _MARGIN - self.limit * _ATTEMPT, 0.0), _PATIENCE)
 
     def is_enough(self) -> bool:
         """Return whether another piece can be applied in time; the first is always tried."""

@@ -20,7 +20,7 @@ def attempts(
     """Yield the number of each attempt, with random pauses in between.
 
     The loop body returns on success, and goes on to the next attempt otherwise. There is always a
-    first attempt, and the last one begins after the time is over at the latest.
+    first attempt; the last one begins when the time is over, unless an earlier one lasts longer.
 
     Args:
         seconds: How long to go on.
@@ -41,9 +41,12 @@ def attempts(
     end = time.monotonic() + seconds
     for number in count(1):
         yield number
-        if number >= least and time.monotonic() >= end:
+        left = end - time.monotonic()
+        if number >= least and left <= 0:
             return
         pause = random.uniform(0, min(first * 2.0 ** min(number - 1, 64), longest))  # noqa: S311
+        if number >= least:
+            pause = min(pause, left)
         if stop is None:
             time.sleep(pause)
         elif stop.wait(pause):

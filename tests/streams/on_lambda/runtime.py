@@ -24,6 +24,8 @@ from typing import Any
 from tools.images import docker_program
 
 ARN = "arn:aws:kinesis:eu-west-1:123456789012:stream/"
+_START = 60.0
+"""Seconds that a client may take to start."""
 _FUNCTION = "arn:aws:lambda:eu-west-1:123456789012:function:scores"
 
 
@@ -78,7 +80,7 @@ class LambdaFunction:
     Args:
         handler: ``module.function``.
         folder: Where the module is.
-        timeout: Seconds an invocation may take.
+        timeout: Seconds an invocation may take, from when the client takes its event.
         env: Variables beside those of this process.
         python: The interpreter that has the runtime client.
     """
@@ -92,7 +94,7 @@ class LambdaFunction:
         env: Mapping[str, str] | None = None,
         python: Sequence[str] = (sys.executable,),
     ) -> None:
-        self.timeout, self._python = timeout, python
+        self.timeout, self.end, self._python = timeout, 0.0, python
         self.events: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self.answers: dict[str, queue.Queue[tuple[str, bytes]]] = {}
         self.init_error: dict[str, Any] | None = None
@@ -130,8 +132,8 @@ class LambdaFunction:
         """
         request = str(uuid.uuid4())
         self.answers[request] = queue.Queue()
+        self.end = time.monotonic() + _START + self.timeout
         self.events.put((request, json.dumps(event).encode()))
-        end = time.monotonic() + self.timeout
         while True:
             try:
                 kind, body = self.answers[request].get(timeout=0.05)
@@ -140,7 +142,7 @@ class LambdaFunction:
                 if self.process.poll() is not None:
                     ended = {"errorType": "Runtime.ExitError", "code": self.process.returncode}
                     raise FunctionFailed(self.init_error or ended) from None
-                if time.monotonic() > end:
+                if time.monotonic() > self.end:
                     self.kill()
                     raise FunctionFailed({"errorType": "Sandbox.Timedout"}) from None
         if kind == "error":
@@ -171,6 +173,7 @@ class LambdaFunction:
             def do_GET(self) -> None:
                 """Answer /2018-06-01/runtime/invocation/next, once there is an event."""
                 request, body = function.events.get()
+                function.end = time.monotonic() + function.timeout
                 deadline = int((time.time() + function.timeout) * 1000)
                 self._send(
                     200,

@@ -97,6 +97,26 @@ def test_answers_of_s3_and_hive_that_are_lost_lose_and_double_nothing(
     assert_once(stack_uri, 150)
 
 
+@pytest.mark.parametrize(("server", "fault"), [("s3", "stall"), ("metastore", "reset")])
+def test_a_server_that_is_down_is_told_in_time_and_the_event_passes_later(
+    stack, stack_uri, tmp_path, server, fault
+) -> None:
+    odds: dict[str, float] = {}
+    with proxy(stack.ports[server], odds, seed=1, stall_seconds=60.0) as between:
+        env = {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{between.port}"}
+        if server == "metastore":
+            through = stack_uri.replace(f":{stack.metastore_port}", f":{between.port}")
+            env = {"SFX_WAREHOUSE": through}
+        with function(stack_uri, tmp_path, env=env, timeout=14.0) as deployed:
+            assert deployed.invoke(event(1)) == DONE
+            odds[fault] = 1.0
+            with pytest.raises(FunctionFailed, match="WarehouseUnavailable"):
+                deployed.invoke(event(2))
+            odds.clear()
+            assert deployed.invoke(event(2, 3)) == DONE
+    assert stored(stack_uri) == Counter([1, 2, 3])
+
+
 def narrow_table(uri: str) -> None:
     """A table, of an earlier consumer, whose numbers are smaller than what the function gives."""
     frame = pd.DataFrame(

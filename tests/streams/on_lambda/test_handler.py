@@ -68,17 +68,38 @@ def test_a_shard_that_stops_is_delivered_again_from_its_failing_record_on(uri, t
 def test_an_event_ends_in_time_and_says_from_where_to_go_on(embedded_uri, monkeypatch) -> None:
     monkeypatch.setenv("SFX_WAREHOUSE", embedded_uri)
     monkeypatch.setattr(aws_lambda, "_PIECE", 2)
-    handler = sfx.streams.lambda_handler(portable(), "web.doubles")
+    left = [9000, 4000, 900]
+
+    @sfx.portable(inputs={"n": "bigint"}, outputs={"n": "bigint"})
+    def slow(rows):
+        left.pop(0)
+        return rows
 
     class Context:
-        left = iter([9000, 4000, 4000, 900])
-
         def get_remaining_time_in_millis(self) -> int:
-            return next(self.left)
+            return left[0]
 
+    handler = sfx.streams.lambda_handler(slow, "web.doubles")
     assert handler(event(1, 2, 3, 4, 5, 6), Context()) == from_on(5)
     assert stored(embedded_uri) == Counter([1, 2, 3, 4])
+    left.append(900)
     assert handler(event(5, 6)) == DONE
+
+
+@pytest.mark.parametrize(
+    ("seconds", "limit", "patience"),
+    [(900, 60, 300), (60, 15, 36.5), (30, 8, 17), (6, 4, 0), (1, 4, 0)],
+)
+def test_an_attempt_on_servers_that_are_down_fails_before_the_time_is_over(
+    seconds, limit, patience
+) -> None:
+    class Context:
+        def get_remaining_time_in_millis(self) -> int:
+            return 1000 * seconds
+
+    left = aws_lambda._Time(Context())
+    assert (left.limit, left.patience) == (limit, patience)
+    assert (aws_lambda._Time(None).limit, aws_lambda._Time(None).patience) == (60, 300)
 
 
 def portable():
@@ -117,11 +138,11 @@ def test_lambda_is_asked_where_only_it_knows(embedded_uri, tmp_path) -> None:
 def test_an_event_of_which_nothing_can_be_stored_fails(embedded_uri, tmp_path) -> None:
     uri = embedded_uri
     blocked = tmp_path / "warehouse"
-    with function(uri, tmp_path, timeout=6.0) as deployed:
+    with function(uri, tmp_path, timeout=12.0) as deployed:
         assert deployed.invoke(event(1)) == DONE
         moved = blocked.rename(tmp_path / "moved")
         blocked.write_text("no folder")
-        with pytest.raises(FunctionFailed):
+        with pytest.raises(FunctionFailed, match="WarehouseUnavailable|InconsistentBatch"):
             deployed.invoke(event(2))
         blocked.unlink()
         moved.rename(blocked)
