@@ -7,8 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_sfx.warehouse.connect import connect
-from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.streams.servers import processes
 from tests.streams.servers.processes import Server
 
@@ -56,9 +54,3 @@ def uri(request) -> str:
     """An empty warehouse of each kind."""
     found: str = request.getfixturevalue(f"{request.param}_uri")
     return found
-
-
-@pytest.fixture
-def each_warehouse(uri) -> Warehouse:
-    """An empty warehouse of each kind, opened."""
-    return connect(uri)

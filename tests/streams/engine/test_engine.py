@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -29,9 +28,13 @@ TABLE = TableRef("web", "clicks")
 DEAD = ("web", "clicks_dead_letters")
 
 
+ON_BOTH = pytest.mark.parametrize("warehouse", ["embedded", "stack"], indirect=True)
+
+
 @pytest.fixture
-def warehouse(tmp_path: Path) -> Warehouse:
-    return connect(f"embedded://{tmp_path}/w")
+def warehouse(request: pytest.FixtureRequest) -> Warehouse:
+    kind = getattr(request, "param", "embedded")
+    return connect(request.getfixturevalue(f"{kind}_uri"))
 
 
 def engine_of(warehouse: Warehouse, function: Any = squares, **rules: Any) -> Engine:
@@ -92,6 +95,7 @@ def test_several_shards_are_one_commit(warehouse: Warehouse) -> None:
     assert (again.rows, again.known, again.dead, again.pin) == (0, 90, 0, None)
 
 
+@ON_BOTH
 def test_a_record_that_fails_is_a_dead_letter_after_its_attempts(warehouse: Warehouse) -> None:
     stream = MemoryStream(1)
     (shard,) = stream.records
@@ -148,6 +152,7 @@ def test_a_shard_stops_at_the_first_record_that_fails_if_it_must(warehouse: Ware
     assert warehouse.tables() == [TABLE]  # no dead letters
 
 
+@ON_BOTH
 def test_rows_are_in_windows_by_event_time_and_late_ones_apart(warehouse: Warehouse) -> None:
     stream = MemoryStream(1)
     (shard,) = stream.records
@@ -168,6 +173,7 @@ def test_rows_are_in_windows_by_event_time_and_late_ones_apart(warehouse: Wareho
     assert [str(one) for one in frame["price"]] == ["None", "2.00", "None", "4.00"]
 
 
+@ON_BOTH
 def test_a_row_without_a_partition_is_a_dead_letter(warehouse: Warehouse) -> None:
     stream = MemoryStream(1)
     (shard,) = stream.records
@@ -180,6 +186,7 @@ def test_a_row_without_a_partition_is_a_dead_letter(warehouse: Warehouse) -> Non
     assert all(error.startswith("the partition key 'area'") for error in errors)
 
 
+@ON_BOTH
 def test_two_that_apply_the_same_records_add_them_once(warehouse: Warehouse) -> None:
     stream = MemoryStream(2)
     sent = many(stream, 400)
@@ -229,6 +236,7 @@ class Unreliable:
         return called
 
 
+@ON_BOTH
 def test_answers_of_the_storage_that_are_lost_lose_and_double_nothing(warehouse: Warehouse) -> None:
     stream = MemoryStream(1)
     sent = many(stream, 400)
@@ -241,6 +249,7 @@ def test_answers_of_the_storage_that_are_lost_lose_and_double_nothing(warehouse:
     assert len(warehouse.load_dataframe(*DEAD)) == 1
 
 
+@ON_BOTH
 def test_a_dead_letter_stays_one_if_its_window_was_not_committed(warehouse: Warehouse) -> None:
     """The process dies between the dead letters and the rows; then the function is corrected."""
     stream = MemoryStream(1)
@@ -317,6 +326,7 @@ def halves(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(square=frame["n"] / 2)
 
 
+@ON_BOTH
 def test_a_value_that_the_table_cannot_keep_is_a_dead_letter(warehouse: Warehouse) -> None:
     narrow_table(warehouse)
     stream = MemoryStream(1)
@@ -350,6 +360,7 @@ def test_a_value_that_the_table_cannot_keep_is_a_dead_letter(warehouse: Warehous
     assert "5.5, which smallint cannot hold" in stops.failed[shard].error
 
 
+@ON_BOTH
 @pytest.mark.parametrize("keys", [["n", "day"], ["day"], []])
 def test_partition_keys_that_the_table_does_not_have_stop_the_engine(
     warehouse: Warehouse, keys: list[str]
@@ -363,6 +374,7 @@ def test_partition_keys_that_the_table_does_not_have_stop_the_engine(
     assert not warehouse.stream_positions("web", "clicks").get(stream.stream)
 
 
+@ON_BOTH
 def test_columns_that_the_table_does_not_have_stop_the_engine(warehouse: Warehouse) -> None:
     frame = pd.DataFrame({"n": [1], "square": ["one"]})
     consumed = sfx.Consumed("memory:before", {"0": ("", "1")})
