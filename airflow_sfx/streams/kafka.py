@@ -110,7 +110,7 @@ class KafkaSource(Source):
             **_OURS,
             "bootstrap.servers": servers,
         }
-        self._on_expired = check_on_expired(on_expired)
+        self.on_expired = check_on_expired(on_expired)
         self._stopped = threading.Event()
         self._lock = threading.Lock()
         self._asking: _Client | None = None
@@ -144,7 +144,7 @@ class KafkaSource(Source):
         client = self._client()
         try:
             first = self._first(client, int(shard), after, start)
-            return _KafkaReader(self.stream, client, shard, first, start, after, self._on_expired)
+            return _KafkaReader(self.stream, client, shard, first, start, after, self.on_expired)
         except BaseException:
             client.close()
             raise
@@ -171,7 +171,7 @@ class KafkaSource(Source):
         if wanted >= low:
             return wanted
         why = f"the partition begins at {low}, so that {low - wanted} are missing"
-        expired(self.stream, str(partition), after, why, self._on_expired)
+        expired(self.stream, str(partition), after, why, self.on_expired)
         return low
 
 

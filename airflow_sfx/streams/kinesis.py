@@ -107,7 +107,7 @@ class KinesisSource(Source):
         if reads_per_second <= 0:
             raise InvalidName(f"reads_per_second={reads_per_second} is not above 0")
         self._name = arn[2] if arn else stream
-        self._on_expired = check_on_expired(on_expired)
+        self.on_expired = check_on_expired(on_expired)
         self._pause = 1 / reads_per_second
         access = S3Access(
             region=region or (arn[1] if arn else None),
@@ -152,7 +152,7 @@ class KinesisSource(Source):
             StreamUnavailable: Kinesis does not answer, or the stream has no such shard.
         """
         place = _Place(shard, after, check_start(start))
-        return _KinesisReader(self.stream, self._calls, place, self._on_expired, self._pause)
+        return _KinesisReader(self.stream, self._calls, place, self.on_expired, self._pause)
 
 
 class _KinesisReader(ShardReader):

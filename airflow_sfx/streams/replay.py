@@ -7,21 +7,22 @@ right from the start. The positions stay, and consumers may go on meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_sfx.core.errors import InconsistentBatch, InvalidName, SchemaMismatch
+from airflow_sfx.core.errors import InconsistentBatch, InvalidName, SchemaMismatch, counted
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.core.validation import zoned
 from airflow_sfx.portability.function import Portable
-from airflow_sfx.streams.applying.dead_letters import DeadLetters
+from airflow_sfx.streams.applying.dead_letters import DeadLetters, EarlierLetter
 from airflow_sfx.streams.applying.refusals import declared_types, without_refused
 from airflow_sfx.streams.applying.running import Ran, Runner
 from airflow_sfx.streams.applying.windows import Windows
-from airflow_sfx.streams.consuming.leases import directory_of, start_of
+from airflow_sfx.streams.consuming.leases import directory_of, known_start
 from airflow_sfx.streams.engine import Rules
 from airflow_sfx.streams.source import ShardReader, Source, Start, StreamRecord
 
@@ -82,10 +83,11 @@ def replay(
         The commits that were replaced, oldest first.
 
     Raises:
-        InvalidName: The time has no zone.
+        InvalidName: The time has no zone, or the table has no records of the stream.
         CommitConflict: Windows were compacted, or changed meanwhile.
         RecordsExpired: The stream no longer has some records; their windows stay as they are.
-        InconsistentBatch: The stream has fewer records than the table has rows of them.
+        InconsistentBatch: The stream has fewer records than the table has rows and dead letters of
+            them.
     """
     from airflow_sfx.warehouse.batch.target import Target
     from airflow_sfx.warehouse.log.commit import Author
@@ -94,6 +96,7 @@ def replay(
     from airflow_sfx.warehouse.write.store_plan import StoreOptions
 
     opened = Table.find_ended(table, warehouse.store, warehouse.metastore)
+    _refuse_other_stream(warehouse, table, source.stream)
     windows = windows_since(opened, source.stream, zoned(since, "since"))
     if dry_run:
         return [Replayed(one.version, one.at, one.rows) for one in windows]
@@ -103,7 +106,7 @@ def replay(
     reason = f"replay of {source.stream} since {since.isoformat()}"
     author = Author(warehouse.connection.producer(), reason)
     directory = directory_of(table, source.stream)
-    start = start_of(warehouse.store, directory, "trim_horizon", begun=True)
+    start = known_start(warehouse.store, directory)
 
     def replaced(window: EarlierWindow, ran: Ran) -> BatchPin:
         dead.write_new(ran.failures)
@@ -121,7 +124,7 @@ def replay(
         return replace_window(target, opened, window, frame, late, options, author)
 
     found = []
-    with _Again(source, start) as again:
+    with _Again(source, start, dead.earlier()) as again:
         for window in windows:
             records = again.read(window)
             ran = places.placed(runner.run(records))
@@ -141,16 +144,30 @@ def replay(
     return found
 
 
+def _refuse_other_stream(warehouse: Warehouse, table: TableRef, stream: str) -> None:
+    known = warehouse.stream_positions(table.database, table.table)
+    if stream not in known:
+        raise InvalidName(
+            f"{table} has no records of {stream}: name a stream that it has consumed"
+            f" ({', '.join(sorted(known)) or 'there is none'})",
+            table=str(table),
+        )
+
+
 class _Again:
     """Reads the records of earlier commits again, one after the other.
 
     Args:
         source: The stream.
         start: Where the table began in shards of which it had no records.
+        dead: The dead letters of the stream so far.
     """
 
-    def __init__(self, source: Source, start: Start) -> None:
+    def __init__(self, source: Source, start: Start, dead: Sequence[EarlierLetter]) -> None:
         self._source, self._start = source, start
+        self._dead: dict[str, list[EarlierLetter]] = {}
+        for one in sorted(dead, key=lambda one: one.sequence):
+            self._dead.setdefault(one.shard, []).append(one)
         self._readers: dict[str, ShardReader] = {}
         self._at: dict[str, str] = {}
         self._ahead: dict[str, list[StreamRecord]] = {}
@@ -171,13 +188,23 @@ class _Again:
         found = []
         for shard, (after, to) in window.shards.items():
             found += self._range(shard, after, to)
-        if len(found) < window.rows:
+        dead = sum(self._dead_in(window, shard) for shard in window.shards)
+        if len(found) < window.rows + dead:
+            letters = f" and {counted(dead, 'dead letter')}" if dead else ""
             raise InconsistentBatch(
                 f"{self._source.stream} has {len(found)} records of version {window.version}, which"
-                f" added {window.rows} rows: the others have expired, and its windows stay as they"
-                " are"
+                f" added {window.rows} rows{letters}: the others have expired, and its windows stay"
+                " as they are"
             )
         return found
+
+    def _dead_in(self, window: EarlierWindow, shard: str) -> int:
+        """Return how many records of a commit were dead letters, which are written before it."""
+        after, to = window.shards[shard]
+        letters = self._dead.get(shard, [])
+        first = bisect_right(letters, int(after or -1), key=lambda one: one.sequence)
+        last = bisect_right(letters, int(to), key=lambda one: one.sequence)
+        return sum(one.at <= window.at for one in letters[first:last])
 
     def _range(self, shard: str, after: str, to: str) -> list[StreamRecord]:
         if shard not in self._readers or self._at[shard] != after:

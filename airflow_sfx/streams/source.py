@@ -109,6 +109,9 @@ class ShardReader(ABC):
 class Source(ABC):
     """A stream: lists its shards, and opens readers of them, from any thread."""
 
+    on_expired: OnExpired = "fail"
+    """What reading does where records that the table lacks may have expired."""
+
     @property
     @abstractmethod
     def stream(self) -> str:

@@ -7,9 +7,12 @@ stream, so that a record that comes again, as the rows were not committed, is a 
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_sfx.core.errors import PartitionNotFound, PositionConflict, TableNotFound
+from airflow_sfx.core.io.retry import attempts
 from airflow_sfx.core.positions import Consumed
 from airflow_sfx.core.table import TableRef
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from airflow_sfx.warehouse.warehouse import Warehouse
 
 _LONGEST = 4000
+_PATIENCE = 60.0
+"""For how long a replay tries to add dead letters beside consumers, in seconds."""
 _SUFFIX = "_dead_letters"
 _AGAIN = " again"
 """Behind the name of a shard: records before its last dead letter that failed later than it."""
@@ -46,6 +51,21 @@ def table_of_dead_letters(table: TableRef) -> TableRef | None:
     if not table.table.endswith(_SUFFIX):
         return None
     return TableRef(table.database, table.table.removesuffix(_SUFFIX))
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierLetter:
+    """A dead letter that a table has.
+
+    Args:
+        shard: The shard of its record.
+        sequence: Its sequence number.
+        at: When it was written.
+    """
+
+    shard: str
+    sequence: int
+    at: datetime
 
 
 class DeadLetters:
@@ -84,12 +104,49 @@ class DeadLetters:
         rows = zip(*columns, strict=True)
         return {(shard, at) for stream, shard, at in rows if stream == self._stream}
 
+    def earlier(self) -> list[EarlierLetter]:
+        """Return the dead letters of the stream so far."""
+        try:
+            found = self._warehouse.load_dataframe(
+                self._ref.database,
+                self._ref.table,
+                columns=["stream", "shard", "sequence", "at"],
+                as_="arrow",
+            )
+        except (TableNotFound, PartitionNotFound):
+            return []
+        return [
+            EarlierLetter(one["shard"], int(one["sequence"]), one["at"])
+            for one in found.to_pylist()
+            if one["stream"] == self._stream
+        ]
+
     def write_new(self, failures: Sequence[Failure]) -> None:
-        """Add those that are no dead letters yet."""
-        known = self.among([one.record for one in failures])
-        self.write(
-            [one for one in failures if (one.record.shard, one.record.sequence) not in known]
-        )
+        """Add those that are no dead letters yet, also beside consumers that add others.
+
+        Raises:
+            PositionConflict: Other consumers were first, again and again.
+            WarehouseUnavailable: The warehouse cannot be written.
+        """
+        lost: PositionConflict | None = None
+        for _ in attempts(_PATIENCE, first=0.05, longest=1.0):
+            if lost is not None:
+                self.forget()
+            known = self.among([one.record for one in failures])
+            try:
+                self.write(
+                    [
+                        one
+                        for one in failures
+                        if (one.record.shard, one.record.sequence) not in known
+                    ]
+                )
+            except PositionConflict as error:
+                lost = error
+            else:
+                return
+        assert lost is not None
+        raise lost
 
     def write(self, failures: Sequence[Failure]) -> None:
         """Add dead letters, which `among` did not return.

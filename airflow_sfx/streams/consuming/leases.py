@@ -121,6 +121,7 @@ def share(shards: Sequence[str], consumers: Sequence[str], name: str) -> set[str
 
 class _Start(Record):
     start: str
+    latest: bool = False
 
 
 def start_of(store: ObjectStore, directory: str, wanted: Start, *, begun: bool) -> Start:
@@ -128,7 +129,8 @@ def start_of(store: ObjectStore, directory: str, wanted: Start, *, begun: bool) 
 
     The first consumer decides it for all later ones, as long as the table has positions: a shard
     that had no records until then is read from the same time. The newest record of the stream is
-    the present time, so that later shards, which continue others, are read from their beginning.
+    the present time, so that later shards, which continue others, are read from their beginning,
+    and so that a consumer that died before its first commit has lost no record for the next one.
 
     Args:
         store: The warehouse's objects.
@@ -136,23 +138,40 @@ def start_of(store: ObjectStore, directory: str, wanted: Start, *, begun: bool) 
         wanted: Where this consumer wants to start.
         begun: Whether the table has positions in the stream.
     """
-    wanted = _now() if wanted == "latest" else wanted
+    latest, wanted = wanted == "latest", _now() if wanted == "latest" else wanted
     directory = f"{directory}/starts"
     names = store.names_after(directory, "")
-    if begun and names:
-        return _read(store, f"{directory}/{names[-1]}")
+    known = _read(store, f"{directory}/{names[-1]}") if names else None
+    if known is not None and (begun or (latest and known.latest)):
+        return _place(known)
     number = int(names[-1]) + 1 if names else 1
     text = wanted if isinstance(wanted, str) else wanted.isoformat()
-    record = {"start": text, "by": uuid.uuid4().hex}
+    record = {"start": text, "latest": latest, "by": uuid.uuid4().hex}
     while not store.put_if_absent(f"{directory}/{number:010d}", encode(record).encode()):
         number += 1
     return wanted
 
 
-def _read(store: ObjectStore, path: str) -> Start:
+def known_start(store: ObjectStore, directory: str) -> Start:
+    """Return where the table started, as the last `start_of` decided it; by default the oldest.
+
+    Args:
+        store: The warehouse's objects.
+        directory: As `directory_of` returns it.
+    """
+    directory = f"{directory}/starts"
+    names = store.names_after(directory, "")
+    return _place(_read(store, f"{directory}/{names[-1]}")) if names else "trim_horizon"
+
+
+def _read(store: ObjectStore, path: str) -> _Start:
     with decoding(path):
-        text = decode(store.get(path) or b"", _Start, path).start
-        return "trim_horizon" if text == "trim_horizon" else datetime.fromisoformat(text)
+        return decode(store.get(path) or b"", _Start, path)
+
+
+def _place(known: _Start) -> Start:
+    text = known.start
+    return "trim_horizon" if text == "trim_horizon" else datetime.fromisoformat(text)
 
 
 def _now() -> datetime:

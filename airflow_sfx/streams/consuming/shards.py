@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from airflow_sfx.streams.source import Shard, Source, Start
+from airflow_sfx.streams.source import Shard, Source, Start, expired
 
 
 class ShardOrder:
@@ -47,7 +47,32 @@ class ShardOrder:
                 found.add(one.id)
             else:
                 waits = True
+        for one in shards:
+            if one.id in found - set(reading) and not positions.get(one.id):
+                self._check_parents(one, shards, positions)
         return found, waits
+
+    def _check_parents(
+        self, shard: Shard, shards: Sequence[Shard], positions: Mapping[str, str]
+    ) -> None:
+        """Raise, or log, that the last records of a shard may have gone with it.
+
+        A shard of which the table has records was read to its end if this consumer did, or if the
+        table has records of one that continues it.
+        """
+        listed = {one.id for one in shards}
+        for parent in set(shard.parents) - listed - self.finished:
+            read_on = any(parent in one.parents and positions.get(one.id) for one in shards)
+            if parent in positions and not read_on:
+                expired(
+                    self._source.stream,
+                    parent,
+                    positions[parent],
+                    f"the stream no longer lists that shard, and nothing of {shard.id}, which"
+                    " continues it, was read",
+                    self._source.on_expired,
+                )
+                self.finished.add(parent)
 
     def _is_finished(
         self,

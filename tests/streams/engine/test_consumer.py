@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 
 import airflow_sfx as sfx
-from airflow_sfx.core.errors import InvalidName, PartitionNotFound, TableNotFound
+from airflow_sfx.core.errors import InvalidName, PartitionNotFound, RecordsExpired, TableNotFound
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.portability.function import Portable
 from airflow_sfx.streams.consumer import Consumer, Pace, Progress
 from airflow_sfx.streams.consuming.intake import Intake
-from airflow_sfx.streams.consuming.leases import Leases, directory_of, share
+from airflow_sfx.streams.consuming.leases import Leases, directory_of, known_start, share, start_of
 from airflow_sfx.streams.consuming.shards import ShardOrder
 from airflow_sfx.streams.engine import Rules
 from airflow_sfx.warehouse.connect import connect
@@ -290,3 +290,50 @@ def test_aggregates_are_followed_and_stay_if_they_cannot_be(
 def test_a_pace_that_is_not_positive_is_refused() -> None:
     with pytest.raises(InvalidName, match="window=0 is not a positive number"):
         Pace(window=0)
+
+
+def test_a_consumer_that_died_before_its_first_commit_has_lost_nothing(
+    warehouse: Warehouse,
+) -> None:
+    stream = MemoryStream(1)
+    many(stream, 20)
+    with consuming(warehouse, stream, start="latest"):
+        pass  # it has read nothing, or dies with what it has read
+    (shard,) = stream.records
+    stream.put_into(shard, "k", {"n": 100}, datetime.now(UTC))
+    time.sleep(0.01)
+    with consuming(warehouse, stream, start="latest"):
+        eventually(lambda: numbers(warehouse) == [100])
+
+
+def test_another_start_counts_until_the_table_has_records(warehouse: Warehouse) -> None:
+    directory = directory_of(TABLE, "memory:clicks")
+    first = start_of(warehouse.store, directory, "latest", begun=False)
+    assert start_of(warehouse.store, directory, "latest", begun=False) == first
+    assert known_start(warehouse.store, directory) == first
+    assert start_of(warehouse.store, directory, "trim_horizon", begun=False) == "trim_horizon"
+    later = start_of(warehouse.store, directory, "latest", begun=False)
+    assert later != first
+    assert start_of(warehouse.store, directory, "trim_horizon", begun=True) == later
+
+
+def test_a_shard_that_expired_unread_is_not_skipped_silently(warehouse: Warehouse) -> None:
+    stream = MemoryStream(1)
+    (first,) = stream.records
+    many(stream, 10)
+    stream.split(first)
+    more = many(stream, 10)
+    read = {first: stream.records[first][5].sequence}
+    del stream.parents[first]  # its retention is over, and it is listed no more
+    shards, children = stream.shards(), set(stream.open)
+    with pytest.raises(RecordsExpired, match=f"{first} .* lists that shard"):
+        ShardOrder(stream, "trim_horizon").ready(shards, children, set(), read)
+    some = read | {stream.open[0]: "1"}
+    found = ShardOrder(stream, "trim_horizon").ready(shards, children, set(), some)
+    assert found == (children, False), "it was finished before what continues it"
+    ended = ShardOrder(stream, "trim_horizon")
+    ended.finished.add(first)
+    assert ended.ready(shards, children, set(), read) == (children, False)
+    stream.on_expired = "continue"
+    with consuming(warehouse, stream):
+        eventually(lambda: numbers(warehouse) == good(more))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ import airflow_sfx as sfx
 from airflow_sfx.core.errors import CommitConflict, InconsistentBatch
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.portability.function import Portable
+from airflow_sfx.streams.applying.dead_letters import DeadLetters
 from airflow_sfx.streams.engine import Engine, Rules
 from airflow_sfx.streams.replay import replay
 from airflow_sfx.warehouse.connect import connect
@@ -131,3 +133,56 @@ def test_windows_that_were_compacted_are_not_replayed(warehouse: Warehouse) -> N
     warehouse.compact("web", "clicks")
     with pytest.raises(CommitConflict, match="was compacted with others"):
         replay(warehouse, stream, right, TABLE, RULES, BEFORE)
+
+
+def test_a_replay_goes_on_beside_a_consumer_with_dead_letters(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = MemoryStream(1)
+    many(stream, 40)
+    apply(warehouse, stream, wrong)
+    beside = {"n": 43}
+    write = DeadLetters.write
+
+    def after_the_consumer(letters: DeadLetters, failures: Any) -> None:
+        if failures and beside:
+            (shard,) = stream.records
+            stream.put_into(shard, "k", {"n": beside.pop("n")})
+            Engine(warehouse, stream.stream, wrong, TABLE, RULES).apply(stream.records)
+        write(letters, failures)
+
+    monkeypatch.setattr(DeadLetters, "write", after_the_consumer)
+    done = replay(warehouse, stream, none_of_ten, TABLE, RULES, BEFORE)
+    assert [one.rows for one in done] == [18, 18]
+    letters = warehouse.load_dataframe("web", "clicks_dead_letters")
+    dead = sorted(int(one[6:-1]) for one in letters["data"])
+    assert dead == [0, 3, 10, 13, 20, 23, 30, 33, 43]
+
+
+@sfx.portable(inputs={"n": "bigint not null"}, outputs={"n": "bigint", "area": "string"})
+def none_of_ten(frame: pd.DataFrame) -> pd.DataFrame:
+    if (frame["n"] % 10 == 0).any():
+        raise ValueError("it does not know a ten")
+    return pd.DataFrame({"n": frame["n"], "area": "EU"})
+
+
+def test_dead_letters_do_not_stand_in_for_records_that_expired(warehouse: Warehouse) -> None:
+    """Nothing else shows that the first records of a shard are gone."""
+    stream = MemoryStream(1)
+    many(stream, 20)
+    apply(warehouse, stream, wrong)
+    before = rows(warehouse)
+    (shard,) = stream.records
+    del stream.records[shard][:2]
+    with pytest.raises(InconsistentBatch, match="18 records .* 18 rows and 2 dead letters"):
+        replay(warehouse, stream, right, TABLE, RULES, BEFORE)
+    assert rows(warehouse) == before
+
+
+def test_a_stream_of_which_the_table_has_no_records_is_not_replayed(warehouse: Warehouse) -> None:
+    stream = MemoryStream(1)
+    many(stream, 20)
+    apply(warehouse, stream, wrong)
+    stream.stream = "memory:others"
+    with pytest.raises(sfx.InvalidName, match=r"no records of memory:others.*\(memory:clicks\)"):
+        replay(warehouse, stream, right, TABLE, RULES, BEFORE, dry_run=True)
