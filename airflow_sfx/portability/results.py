@@ -87,8 +87,7 @@ class ResultReader:
                 f"the function {self._name} returned the rows in another order, or with another"
                 " index: return them as it gets them"
             )
-        columns = result.columns  # looking names up would build an index of them
-        names = [columns[place] for place in range(len(columns))]
+        names = list(result.columns)  # looking names up would build an index of them
         for name in self._names:
             if name not in names:
                 raise SchemaMismatch(
