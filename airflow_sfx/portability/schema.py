@@ -26,6 +26,8 @@ ACCEPTED = (
 )
 _NOT_NULL = re.compile(r"\s+not\s+null\s*$", re.IGNORECASE)
 _ZONED = re.compile(r"timestamp\[us, ?tz=([^\]]+)\]")
+_ARROW_DECIMAL = re.compile(r"decimal128(?=\()")
+"""How Arrow, and so a signature, names what Hive calls decimal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def _parsed(name: str, text: str, what: str) -> AnyType:
         if zoned:
             ZoneInfo(zoned[1])
             return pa.timestamp("us", zoned[1])
-        found = arrow_type(text)
+        found = arrow_type(_ARROW_DECIMAL.sub("decimal", text))
     except (SchemaMismatch, ValueError, LookupError, OSError) as error:
         try:
             alias: Any = text  # as signatures of models name them

@@ -284,3 +284,11 @@ def test_the_columns_of_a_models_signature_are_declarations() -> None:
         "string",
         "timestamp[us, tz=UTC]",
     ]
+
+
+def test_the_columns_of_a_functions_own_signature_are_declarations() -> None:
+    kinds = {f"c{place}": kind for place, kind in enumerate(VALUES)}
+    first = sfx.portable(inputs=kinds, outputs={"n": "int"})(lambda rows: rows)
+    again = {one.name: one for one in first.signature.inputs}
+    second = sfx.portable(inputs=again, outputs={"n": "int"})(lambda rows: rows)
+    assert second.inputs == first.inputs
