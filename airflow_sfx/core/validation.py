@@ -293,6 +293,26 @@ def by_partition(expected: Mapping[str, str | None] | None) -> Mapping[str, str 
     return expected
 
 
+def shown(value: object) -> str:
+    """Return the beginning of a value as an error names it, also of one that cannot be printed.
+
+    Args:
+        value: Any value, as of a record that somebody sent.
+
+    Returns:
+        Its ``repr``, or its type if Python does not print it: lists nested too deep, or a number of
+        more than 4,300 digits.
+
+    Example:
+        >>> shown("far"), shown(10**5000)
+        ("'far'", 'a value of type int that cannot be printed')
+    """
+    try:
+        return f"{value!r:.80}"
+    except Exception:  # of any class's own __repr__
+        return f"a value of type {type(value).__name__} that cannot be printed"
+
+
 def _invalid(argument: str, value: object, problem: str, remedy: str) -> InvalidName:
     return InvalidName(
         f"{argument}={value!r:.120} {problem}",

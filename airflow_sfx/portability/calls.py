@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.core.validation import whole
+from airflow_sfx.core.validation import shown, whole
 from airflow_sfx.models.schema.signature import Output, Signature
 from airflow_sfx.portability.reads import functions_of, used_by
 from airflow_sfx.portability.schema import Column
@@ -259,7 +259,7 @@ class PortableCalls:
         """
         if not isinstance(record, Mapping):
             raise SchemaMismatch(
-                f"it is {record!r:.80}: pass records as mappings of columns to values"
+                f"it is {shown(record)}: pass records as mappings of columns to values"
             )
         return self._parts.given.read(record)
 

@@ -17,7 +17,7 @@ from pandas.api import types
 
 from airflow_sfx.core.errors import SchemaMismatch
 from airflow_sfx.portability.schema import Column
-from airflow_sfx.portability.values import Read, is_missing
+from airflow_sfx.portability.values import Read, is_missing, misfit
 
 Array = Any
 """A column's values: an array of numpy or of pandas."""
@@ -134,7 +134,7 @@ def read_series(
     if quick is not None:
         return quick
     found = []
-    for row, value in enumerate(values.tolist()):
+    for row, value in enumerate(_listed(column, values)):
         try:
             found.append(read(value))
         except SchemaMismatch as error:
@@ -142,10 +142,22 @@ def read_series(
     return build(found)
 
 
+def _listed(column: Column, values: pd.Series[Any]) -> list[Any]:
+    """Return the values of a column as Python's, which not all of Arrow's dates and times have."""
+    try:
+        return values.tolist()
+    except (ValueError, OverflowError, ArithmeticError) as error:
+        raise misfit(
+            column,
+            f"a value of {values.dtype} that Python has not",
+            "leave out what is outside of the years 1 to 9999, or finer than a microsecond",
+        ) from error
+
+
 def _as_a_whole(column: Column, values: pd.Series[Any]) -> Array | None:  # noqa: PLR0911  a table of kinds
     """Return a column that can be taken at once; None if it must be read value by value."""
     feature, dtype = column.feature, values.dtype
-    if not feature.nullable and values.isna().any():
+    if types.is_object_dtype(dtype) or (not feature.nullable and values.isna().any()):
         return None
     if feature.categories is not None:
         return _category(column, values)
@@ -240,7 +252,10 @@ def _times(column: Column, values: pd.Series[Any]) -> Array | None:
         return None
     if zoned != (column.zone is not None):
         return None
-    whole = values.dt.as_unit("us")
+    try:
+        whole = values.dt.as_unit("us")
+    except pd.errors.OutOfBoundsDatetime:
+        return None
     known = whole.dropna()
     if (known != values.dropna()).any() or (len(known) and not _of_python(known)):
         return None

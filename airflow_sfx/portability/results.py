@@ -59,6 +59,8 @@ class ResultReader:
             return {name: give(read(get[0, place_of(name)])) for name, read, give in self._one}
         except SchemaMismatch as error:
             raise self._misfit(error) from error.__cause__
+        except (ValueError, OverflowError, ArithmeticError):  # an array with values Python has not
+            return self.rows(self.frame(result, given))[0]
 
     def rows(self, frame: pd.DataFrame) -> list[dict[str, Any]]:
         """Return the rows of a frame that `frame` has returned, as `row` returns one."""

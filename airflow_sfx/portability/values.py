@@ -10,14 +10,16 @@ import math
 import re
 import struct
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, time
 from decimal import Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
+import pandas as pd
 
 from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.core.validation import shown
 from airflow_sfx.portability.schema import Column
 
 Read = Callable[[Any], Any]
@@ -26,6 +28,7 @@ Read = Callable[[Any], Any]
 _MISSING = {"NAType", "NaTType", "NoneType"}
 _MOST_EXACT = 1 << 53
 _TOO_FINE = "it is finer than a microsecond: round it"
+_OUTSIDE = "it is outside of the years 1 to 9999: leave it out"
 _FINER = re.compile(r"[.,]\d{6}(\d+)")
 
 
@@ -62,17 +65,18 @@ number from -9223372036854775808 to 9223372036854775807
     def read(value: Any) -> Any:
         if is_plain(value):
             return value
-        if is_missing(value):
-            if nullable:
-                return None
-            raise misfit(column, "a missing value", "it is declared as not null, so fill it")
         try:
-            found = convert(_plain(value))
+            if hasattr(value, "as_py"):
+                value = value.as_py()
+            missing = is_missing(value)
+            found = None if missing else convert(_plain(value))
         except MisfitError as error:
             raise misfit(column, _shown(value), str(error)) from error.__cause__
         except (ValueError, OverflowError, ArithmeticError, TypeError) as error:
             raise misfit(column, _shown(value), "pass a value of the column's type") from error
-        if categories is not None and found not in categories:
+        if missing and not nullable:
+            raise misfit(column, "a missing value", "it is declared as not null, so fill it")
+        if categories is not None and not missing and found not in categories:
             raise misfit(column, _shown(value), _one_of(column))
         return found
 
@@ -80,7 +84,7 @@ number from -9223372036854775808 to 9223372036854775807
 
 
 def _shown(value: Any) -> str:
-    return f"{value.item() if isinstance(value, np.generic) else value!r:.80}"
+    return shown(value.item() if isinstance(value, np.generic) else value)
 
 
 def misfit(column: Column, what: str, remedy: str) -> SchemaMismatch:
@@ -124,15 +128,18 @@ def _plainly(column: Column) -> Callable[[Any], bool]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a scalar of numpy, pandas or Arrow as Python's."""
+    """Return a scalar of numpy or pandas as Python's."""
     if isinstance(value, np.datetime64):
         return _of_numpy_time(value)
+    if isinstance(value, np.longdouble):  # its item() is itself
+        return float(value)
     if isinstance(value, np.generic):
         return value.item()
-    if hasattr(value, "as_py"):
-        return value.as_py()
-    if getattr(value, "nanosecond", 0):
-        raise MisfitError(_TOO_FINE)
+    if isinstance(value, pd.Timestamp):
+        if value.nanosecond:
+            raise MisfitError(_TOO_FINE)
+        if not MINYEAR <= value.year <= MAXYEAR:
+            raise MisfitError(_OUTSIDE)
     return value
 
 
@@ -142,7 +149,7 @@ def _of_numpy_time(value: np.datetime64) -> datetime:
         raise MisfitError(_TOO_FINE)
     found = whole.item()
     if not isinstance(found, datetime):
-        raise MisfitError("it is outside of the years 1 to 9999: leave it out")
+        raise MisfitError(_OUTSIDE)
     return found
 
 

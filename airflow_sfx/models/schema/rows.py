@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from airflow_sfx.core.errors import SchemaMismatch
+from airflow_sfx.core.validation import shown
 from airflow_sfx.models.schema.signature import Feature, Signature
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def _getter(rows: object, signature: Signature) -> Any:
         for number, record in enumerate(records):
             if not isinstance(record, Mapping):
                 raise SchemaMismatch(
-                    f"row {number} is {record!r:.80}, not a record: pass a mapping of columns to"
+                    f"row {number} is {shown(record)}, not a record: pass a mapping of columns to"
                     " values"
                 )
             _require(signature, record.keys(), f"row {number}")
@@ -317,7 +318,7 @@ def _of_categories(feature: Feature, found: Array, unseen: Unseen) -> Array:
 
 
 def _shown(value: Any) -> str:
-    return f"{value.item() if isinstance(value, np.generic) else value!r:.80}"
+    return shown(value.item() if isinstance(value, np.generic) else value)
 
 
 def _misfit(feature: Feature, what: str, remedy: str) -> SchemaMismatch:
