@@ -294,10 +294,10 @@ def by_partition(expected: Mapping[str, str | None] | None) -> Mapping[str, str 
 
 
 def shown(value: object) -> str:
-    """Return the beginning of a value as an error names it, also of one that cannot be printed.
+    """Return the beginning of a value for an error, even if it cannot be printed.
 
     Args:
-        value: Any value, as of a record that somebody sent.
+        value: Any value, such as one of a record that a client sent.
 
     Returns:
         Its ``repr``, or its type if Python does not print it: lists nested too deep, or a number of
