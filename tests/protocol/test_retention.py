@@ -20,7 +20,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.storage.factory import open_place
 from airflow_sfx.warehouse.log import commit
 from airflow_sfx.warehouse.pins import holds
-from airflow_sfx.warehouse.retention import vacuum
+from airflow_sfx.warehouse.retention import retire, vacuum
 from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.undo import rollback
 from airflow_sfx.warehouse.warehouse import Warehouse
@@ -360,7 +360,8 @@ def test_the_explorer_finds_a_broken_retention(beginning, monkeypatch, broken) -
     if broken.startswith("a pin"):
         monkeypatch.setattr(holds, "refuse_retired", lambda *_: None)
     elif broken.startswith("a deletion"):
-        monkeypatch.setattr(vacuum, "held", lambda *_: set())
+        for module in (vacuum, retire):
+            monkeypatch.setattr(module, "held", lambda *_: set())
     else:
         monkeypatch.setattr(rollback, "refuse_retired", lambda *_: None)
         monkeypatch.setattr(commit, "refuse_just_expired", lambda *_: None)

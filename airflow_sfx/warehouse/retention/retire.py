@@ -16,6 +16,7 @@ from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit
 from airflow_sfx.warehouse.log.metastore_sync import known_names
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
+from airflow_sfx.warehouse.retention.vacuum import held
 from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.table.manifests import Item
 from airflow_sfx.warehouse.table.table import Table
@@ -30,7 +31,8 @@ def reconcile_all(table: Table, log: PartitionLog, author: Author) -> None:
 def retire(table: Table, log: PartitionLog, tombstone: Tombstone, *, since: int) -> Batches:
     """Expire batches in the log, all of them by one commit.
 
-    Left out are batches that have expired, were published or became current since they were chosen.
+    Left out are batches that have expired, were published, held or became current since they were
+    chosen; an erasure leaves out only those that have expired.
 
     Args:
         table: The table.
@@ -163,7 +165,7 @@ class _WithTombstone:
         """Write the tombstone of the entries.
 
         A writer that took days notes its staged batch and then looks for tombstones, so that one of
-        the two sees the other.
+        the two sees the other; and so does who holds a batch, whose hold could not be renewed.
         """
         if self.tried is not None:  # another writer has created the entry of its number
             tombstones.finish(self.table, self.tried)
@@ -172,7 +174,8 @@ class _WithTombstone:
         tombstones.write(self.table, self.tried)
         if self.tombstone.replaced:
             return
-        if kept := waiting(self.table, self.log, self.tried.items):
+        items = {*self.tried.items}
+        if kept := waiting(self.table, self.log, items) | items & held(self.table, self.tried.at):
             tombstones.finish(self.table, self.tried)
             raise _Meanwhile(dict.fromkeys(kept, Operation.RETIRE))
 

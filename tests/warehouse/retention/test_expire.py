@@ -13,6 +13,7 @@ import pytest
 import airflow_sfx as sfx
 from airflow_sfx.warehouse.connect import connect
 from airflow_sfx.warehouse.log.partition_log import PartitionLog
+from airflow_sfx.warehouse.retention import expire
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.warehouse.faults import KILLED, run_until_call
 from tests.warehouse.write.test_external_batch import write
@@ -138,6 +139,28 @@ def test_a_pin_that_came_before_the_deletion_keeps_its_batch_until_it_is_over(
     for _ in range(2):
         retain(warehouse)
     assert gone(warehouse, first)
+
+
+def test_what_is_held_while_a_retention_plans_does_not_expire_so_that_its_hold_is_renewed(
+    warehouse: Warehouse, monkeypatch
+) -> None:
+    """A retention of many batches plans for seconds."""
+    first, second, third = (store(warehouse, version) for version in range(3))
+    retire = expire.retire
+
+    def hold_first(*arguments: object, **options: object) -> object:
+        monkeypatch.setattr(expire, "retire", retire)
+        warehouse.hold(second, "report")
+        return retire(*arguments, **options)
+
+    monkeypatch.setattr(expire, "retire", hold_first)
+    report = retain(warehouse)
+    assert {one.batch_id for one in report.retired} == {first.batch_id}
+    assert report.pinned == len(DAYS)
+    assert warehouse.hold(second, "report", renew=True).number == 2
+    warehouse.release("sales", "items", "report")
+    retain_twice(warehouse)
+    assert [gone(warehouse, pin) for pin in (first, second, third)] == [True, True, False]
 
 
 def test_a_name_whose_pin_is_over_holds_what_it_is_given_next(embedded_uri) -> None:
