@@ -19,7 +19,7 @@ from airflow_sfx.core.log_entry import Change, Operation
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.partition import Partition, partition_list, partition_value, unescape
 from airflow_sfx.core.pin import BatchPin
-from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
+from airflow_sfx.warehouse.batch.batch_writer import BatchWriter
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit, publish_change, refuse_unexpected
@@ -163,8 +163,7 @@ def _written(
     rows = _relabelled(_pieces(table, manifests), before)
     plan = plan_store(target, rows, StoreOptions(partition_by=keys))
     inputs = tuple(dict.fromkeys(pin for one in manifests for pin in one.inputs))
-    content = BatchContent(plan.schema_text, plan.frame_columns, author.producer, inputs, plan.fit)
-    batches = BatchWriter(table, log, content)
+    batches = BatchWriter(table, log, plan.content(author.producer, inputs))
     chunks = ((table.layout.name(partition), part) for partition, part in plan.chunks)
     batches.write(chunks, plan.encode, small=False, claim=[*groups])
     drafts = batches.drafts()

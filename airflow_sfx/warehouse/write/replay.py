@@ -17,7 +17,7 @@ from airflow_sfx.core.log_entry import Change, Operation
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.schema import Evolve
-from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
+from airflow_sfx.warehouse.batch.batch_writer import BatchWriter
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit, publish_change, refuse_unexpected
@@ -181,9 +181,7 @@ class _Written:
         options = replace(options, partition_by=[*(options.partition_by or ()), WINDOW])
         plan = plan_store(target, rows, options)
         table = target.open(plan.keys, plan.columns, plan.key_kinds)
-        content = BatchContent(
-            plan.schema_text, plan.frame_columns, author.producer, options.inputs, plan.fit
-        )
+        content = plan.content(author.producer, options.inputs)
         return cls(table, plan, BatchWriter(table, log, content), options.evolve)
 
     @property

@@ -15,7 +15,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Column, TableFit
 from airflow_sfx.metastore.base import PartitionInfo
-from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
+from airflow_sfx.warehouse.batch.batch_writer import BatchWriter
 from airflow_sfx.warehouse.batch.staging import record_staged
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.log.commit import Author, commit, publish_change
@@ -57,9 +57,7 @@ def store_frame(target: Target, data: object, options: StoreOptions, author: Aut
     plan = plan_store(target, data, options)
     table = target.open(plan.keys, plan.columns, plan.key_kinds)
     log = PartitionLog(table)
-    content = BatchContent(
-        plan.schema_text, plan.frame_columns, author.producer, options.inputs, plan.fit
-    )
+    content = plan.content(author.producer, options.inputs)
     batches = BatchWriter(table, log, content, reconcile=partial(_reconcile, table, log, author))
     known = [table.layout.name(partition) for partition in plan.partitions]
     chunks = ((table.layout.name(partition), rows) for partition, rows in plan.chunks)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, get_args
 from airflow_sfx.core.errors import InvalidName
 from airflow_sfx.core.partition import Partition, PartitionKey, partition_keys
 from airflow_sfx.core.pin import BatchPin
+from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.schema import Column, Evolve, TableFit
 from airflow_sfx.core.validation import listed
+from airflow_sfx.warehouse.batch.batch_writer import BatchContent
 from airflow_sfx.warehouse.batch.file_writer import EncodedFile
 from airflow_sfx.warehouse.batch.fitting import fit, fit_of, table_types
 from airflow_sfx.warehouse.batch.target import Target
@@ -125,6 +127,10 @@ class StorePlan:
     encode: Callable[[pa.Table], EncodedFile]
     schema_text: Callable[[], str]
     frame: pa.Table | None
+
+    def content(self, producer: Producer, inputs: tuple[BatchPin, ...]) -> BatchContent:
+        """Return what the batches have in common."""
+        return BatchContent(self.schema_text, self.frame_columns, producer, inputs, self.fit)
 
 
 def plan_store(target: Target, data: object, options: StoreOptions) -> StorePlan:

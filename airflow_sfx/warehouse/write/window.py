@@ -20,7 +20,7 @@ from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.partition import Partition
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.positions import Consumed, Positions
-from airflow_sfx.warehouse.batch.batch_writer import BatchContent, BatchWriter
+from airflow_sfx.warehouse.batch.batch_writer import BatchWriter
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.log.commit import Author, commit, position_conflict, publish_change
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
@@ -71,10 +71,7 @@ def store_window(
     options = replace(options, partition_by=by)
     plan = plan_store(target, frame, options)
     table = target.open(plan.keys, plan.columns, plan.key_kinds)
-    content = BatchContent(
-        plan.schema_text, plan.frame_columns, author.producer, options.inputs, plan.fit
-    )
-    batches = BatchWriter(table, log, content)
+    batches = BatchWriter(table, log, plan.content(author.producer, options.inputs))
     _write(table, batches, plan, _newest(state))
     manifests = _sealed(table, batches, plan, data, options)
     record_inputs(table, options.inputs, table.pin(batches.batches), author)
