@@ -33,6 +33,10 @@ def fed(scheduler) -> sfx.Warehouse:
     for number in (3, 4, 5):
         stream.put_into("shard-00", "k", {"n": number})
     engine.apply(stream.records)
+    hits = MemoryStream(1)
+    for _ in range(2):
+        hits.put_into("shard-00", "k", {"n": None})
+    Engine(warehouse, "kafka:hits", squares, ORDERS, Rules(("day",))).apply(hits.records)
     for number in ("17", "18"):
         have = warehouse.stream_positions("fed", "orders").get("spark:hits", {})
         warehouse.store_window(
@@ -65,7 +69,10 @@ def test_streams_are_listed_with_positions_dead_letters_and_ways_to_undo(fed, as
     orders.get_by_text("3 shards").click()
     for shard, position in fed.stream_positions("fed", "orders")["kinesis:orders"].items():
         expect(orders).to_contain_text(f"{shard}: {position}")
+    also = table.get_by_role("row").filter(has_text="kafka:hits")
+    expect(also.get_by_role("link", name="2 records")).to_be_visible()
     hits = table.get_by_role("row").filter(has_text="spark:hits")
+    expect(hits.get_by_role("link", name="record")).to_have_count(0)
     expect(hits).to_contain_text("batch: 18")
     expect(page.get_by_text("does not ask them")).to_contain_text("sfx stream lag")
     sick = table.get_by_role("row").filter(has_text="kafka:sick")
@@ -100,8 +107,12 @@ def test_the_api_has_the_last_commit_of_each_stream_and_its_newest_dead_letter(f
         orders, sick = found["tables"]
         assert (orders["table"], orders["dead_letters"]) == ("fed.orders", ".".join(dead))
         assert (sick["table"], sick["dead_letters"]) == ("fed.sick_dead_letters",) * 2
-        assert [one["stream"] for one in orders["streams"]] == ["kinesis:orders", "spark:hits"]
-        mine, hits = orders["streams"]
+        assert [one["stream"] for one in orders["streams"]] == [
+            "kafka:hits",
+            "kinesis:orders",
+            "spark:hits",
+        ]
+        _, mine, hits = orders["streams"]
         assert (mine["rows"], mine["shards"], mine["partitions"]) == (3, 3, 1)
         assert mine["partition"] == f"20161101/{mine['batch_id']}"
         assert (hits["rows"], hits["positions"]) == (1, {"batch": "18"})
@@ -109,13 +120,15 @@ def test_the_api_has_the_last_commit_of_each_stream_and_its_newest_dead_letter(f
         assert (page["total"], page["tables"]) == (2, [sick])
 
         told = viewer.get("streams/dead_letters", params={"table": orders["dead_letters"]}).json()
-        (letter,) = told["newest"]
-        assert (told["rows"], letter["stream"], letter["attempts"]) == (1, "kinesis:orders", 2)
+        _, letter = told["newest"]
+        assert (told["rows"], letter["stream"], letter["attempts"]) == (3, "kinesis:orders", 2)
+        assert told["by_stream"] == {"kafka:hits": 2, "kinesis:orders": 1}
         assert letter["error"] == "ZeroDivisionError: the number is unlucky"
         assert "data" not in letter
         fed.compact(*dead, ["20161101"])
         asked = {"table": orders["dead_letters"]}
-        assert viewer.get("streams/dead_letters", params=asked).json()["newest"] == [letter]
+        merged = viewer.get("streams/dead_letters", params=asked).json()
+        assert (merged["newest"][1], merged["by_stream"]) == (letter, told["by_stream"])
         beside = viewer.get("streams", params={"search": "fed.orders_dead"}).json()
         assert beside["total"] == 0
         for other in ("fed.still", "fed.orders"):
@@ -125,6 +138,6 @@ def test_the_api_has_the_last_commit_of_each_stream_and_its_newest_dead_letter(f
         assert [one["stream"] for one in told["newest"]] == ["kafka:sick"]
         fed.rollback_commit("fed", "sick_dead_letters", sick["streams"][0]["commit"])
         told = viewer.get("streams/dead_letters", params={"table": sick["table"]}).json()
-        assert told["newest"] == []
+        assert (told["newest"], told["by_stream"]) == ([], {"kafka:sick": 0})
         gone = viewer.get("streams/dead_letters", params={"table": "fed.gone_dead_letters"})
         assert gone.status_code == 404

@@ -92,10 +92,13 @@ class DeadLettersDocument(BaseModel):
     Args:
         table: The table that has them, as `database.table`.
         rows: Number of dead letters.
+        by_stream: Number of dead letters of each stream, or null if they are in too many windows
+            to be counted: compact the table.
         newest: The newest of each stream; none of a stream whose last ones were rolled back or have
             expired.
     """
 
     table: str
     rows: int
+    by_stream: dict[str, int] | None
     newest: list[DeadLetterDocument]

@@ -6,6 +6,7 @@ credentials of them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection
 from itertools import islice
 from typing import Annotated, Any, TypeVar
@@ -35,6 +36,9 @@ from airflow_sfx.warehouse.write.window import WINDOW
 
 MAX_SHARDS = 100
 """Greatest number of positions of a stream in a list."""
+
+MAX_WINDOWS = 1000
+"""Greatest number of windows in which the dead letters of several streams are counted."""
 
 _COLUMNS = ("stream", "shard", "sequence", "arrived", "error", "attempts", "at")
 
@@ -89,9 +93,11 @@ def dead_letters(
         )
     log = PartitionLog(opened)
     newest = [_newest(opened, log, one) for one in stream_commits(log)]
+    rows = snapshots.table(ref.database, ref.table).rows
     return {
         "table": str(ref),
-        "rows": snapshots.table(ref.database, ref.table).rows,
+        "rows": rows,
+        "by_stream": _by_stream(opened, log, rows),
         "newest": [one for one in newest if one],
     }
 
@@ -149,6 +155,32 @@ def _stream(one: StreamCommit) -> dict[str, Any]:
         "partition": only[0],
         "batch_id": only[1],
     }
+
+
+def _by_stream(table: Table, log: PartitionLog, rows: int) -> dict[str, int] | None:
+    """Count the dead letters of each stream, or return None for too many windows.
+
+    A window has those of one stream, as its statistics show; only compacted ones are read.
+    """
+    streams = sorted(log.look().positions)
+    if len(streams) == 1:
+        return {streams[0]: rows}
+    current = {name: mark.batch_id for name, mark in log.marks().items() if mark.batch_id}
+    if len(current) > MAX_WINDOWS:
+        return None
+    found, mixed = Counter(dict.fromkeys(streams, 0)), dict[str, str]()
+    for one in table.manifests(current):
+        known = one.statistics.get("stream")
+        if known and known.minimum == known.maximum and known.minimum in found:
+            found[str(known.minimum)] += one.rows
+        else:
+            mixed[one.partition] = one.batch_id
+    if mixed:
+        read = snapshots.warehouse().load_dataframe(
+            table.pin(mixed), columns=["stream"], as_="arrow"
+        )
+        found.update(map(str, read.column("stream").to_pylist()))
+    return dict(found)
 
 
 def _newest(table: Table, log: PartitionLog, commit: StreamCommit) -> dict[str, Any] | None:

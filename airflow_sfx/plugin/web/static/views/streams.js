@@ -26,7 +26,7 @@ const HEADINGS = [
   "#rows",
   "window",
   "positions",
-  "dead letters of the table",
+  "dead letters",
 ];
 
 // The end of each log is read, so the view is shown first.
@@ -125,10 +125,18 @@ async function fill(one, cells) {
   const newest = Object.fromEntries(found.newest.map((letter) => [letter.stream, letter]));
   one.streams.forEach(({ stream }, index) =>
     cells[index].replaceChildren(
-      link(counted(found.rows, "record"), "table", one.dead_letters),
+      ...count(one, found, stream),
       ...(newest[stream] ? letter(newest[stream]) : []),
     ),
   );
+}
+
+// In many windows, those of several streams are counted together.
+function count(one, found, stream) {
+  const rows = found.by_stream ? (found.by_stream[stream] ?? 0) : found.rows;
+  if (!rows) return [NONE];
+  const text = counted(rows, "record");
+  return [link(text, "table", one.dead_letters), found.by_stream ? "" : " of all streams"];
 }
 
 const letter = (one) => [
