@@ -47,6 +47,7 @@ def main() -> None:
         "model-save": lambda folder: scale.of_a_save(folder, options.runs),
         "models-many": lambda folder: scale.of_many(folder, options.runs),
         "serving": lambda folder: serving.beside_bare(folder, options.runs),
+        "serving-function": lambda folder: serving.function_beside_bare(folder, options.runs),
         "online": lambda folder: online.one_row(folder, options.runs),
         "swaps": serving.swaps,
         "lambda": lambda folder: aws_lambda.started(folder, options.runs),

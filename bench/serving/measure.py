@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -26,9 +26,13 @@ from airflow_sfx.models.artifact.reader import read_artifact
 from airflow_sfx.models.flavours.coefficients import Coefficients
 from airflow_sfx.models.registry import ModelRegistry
 from bench.serving.client import Load, request, send
+from bench.serving.online import CARRIERS, late
 from bench.timing import summary
 
 OURS, BARE, MLFLOW = "airflow_sfx", "bare FastAPI + onnxruntime", "MLflow"
+BARE_FUNCTION = "bare FastAPI + pandas"
+_LOADS = ((1, 1), (1, 16), (16, 16))
+"""Rows of a request, and connections."""
 MLFLOW_PYTHON = Path(os.environ.get("PEERS_PYTHON", ".venv-peers/bin/python"))
 COLUMNS = [f"x{number}" for number in range(10)]
 _SWAPS = 100
@@ -52,10 +56,46 @@ def beside_bare(folder: Path, runs: int) -> dict[str, object]:
         }
         if MLFLOW_PYTHON.exists():
             servers[MLFLOW] = opened.enter_context(_running(_mlflow(archive, folder)))
-        for count, connections in ((1, 1), (1, 16), (16, 16)):
+        for count, connections in _LOADS:
             name = f"serve: {count} rows, {connections} connections"
             results[name] = _in_turns(servers, rows, count, connections, runs)
     return results
+
+
+def function_beside_bare(_: Path, runs: int) -> dict[str, object]:
+    """Time requests to the server of a function, and to one that is written for it by hand."""
+    numbers = random.Random(0)
+    rows: list[dict[str, object]] = [
+        {
+            "distance": float(numbers.randrange(100, 3000)),
+            "carrier": numbers.choice(CARRIERS),
+            "hour": numbers.randrange(24),
+        }
+        for _ in range(64)
+    ]
+    ours = [*_command(), f"{late.__module__}:{late.name}", "--port"]
+    bare = [sys.executable, "-m", "bench.serving.bare_function"]
+    with _running(lambda port: [*ours, port]) as one, _running(lambda port: [*bare, port]) as two:
+        servers = {OURS: one, BARE_FUNCTION: two}
+        _require_same_answers(servers.values(), rows)
+        return {
+            f"serve a function: {count} rows, {connections} connections": _in_turns(
+                servers, rows, count, connections, runs
+            )
+            for count, connections in _LOADS
+        }
+
+
+def _require_same_answers(servers: Iterable[_Server], rows: list[dict[str, object]]) -> None:
+    found: list[object] = []
+
+    def seen(_: bytes, body: bytes) -> None:
+        found.append(json.loads(body)["predictions"])
+
+    for server in servers:
+        body = [request(server.path, json.dumps(rows).encode())]
+        send(server.port, body, connections=1, seconds=_SECONDS, seen=seen)
+    assert all(one == found[0] for one in found)
 
 
 def swaps(folder: Path) -> dict[str, object]:
@@ -149,7 +189,7 @@ class _Server:
 
 def _in_turns(
     servers: dict[str, _Server],
-    rows: list[dict[str, float]],
+    rows: Sequence[Mapping[str, object]],
     count: int,
     connections: int,
     runs: int,

@@ -12,11 +12,12 @@ import airflow_sfx as sfx
 from bench.timing import interleaved
 
 _CALLS = 1000
+CARRIERS = ["AA", "UA", "WN"]
 ROW = {"distance": 1400.0, "carrier": "UA", "hour": 7}
 
 
 @sfx.portable(
-    inputs={"distance": "double", "carrier": ["AA", "UA", "WN"], "hour": "int"},
+    inputs={"distance": "double", "carrier": CARRIERS, "hour": "int"},
     outputs={"late": "double"},
 )
 def late(flights: pd.DataFrame) -> pd.DataFrame:
