@@ -159,7 +159,7 @@ class PortableCalls:
         Raises:
             SchemaMismatch: A column is missing, or a value does not fit.
         """
-        given = self._parts.given.of_row(row)
+        given = self._parts.given.of_values(self.read(row))
         return self._parts.results.row(self._called(given)[0], given)
 
     def of_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

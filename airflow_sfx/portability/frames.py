@@ -28,7 +28,7 @@ class FrameBuilder:
     Example:
         >>> from airflow_sfx.portability.schema import columns_of
         >>> builder = FrameBuilder(columns_of({"n": "bigint", "x": "double"}, "inputs"))
-        >>> builder.of_row({"n": 1, "x": 2}).dtypes.astype(str).to_dict()
+        >>> builder.of_values(builder.read({"n": 1, "x": 2})).dtypes.astype(str).to_dict()
         {'n': 'Int64', 'x': 'float64'}
     """
 
@@ -39,13 +39,9 @@ class FrameBuilder:
         self._builds = tuple(array_builder(one) for one in columns)
         self._groups = _groups(columns)
 
-    def of_row(self, row: Mapping[str, Any]) -> pd.DataFrame:
-        """Return the frame of one row.
-
-        Raises:
-            SchemaMismatch: The row lacks a column, or has a value that does not fit.
-        """
-        return self._frame([[one] for one in self.read(row)], _ONE)
+    def of_values(self, row: Sequence[Any]) -> pd.DataFrame:
+        """Return the frame of one row that `read` has returned."""
+        return self._frame([[one] for one in row], _ONE)
 
     def of_rows(self, rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
         """Return the frame of rows that `read` has returned."""

@@ -26,6 +26,8 @@ Read = Callable[[Any], Any]
 """Returns a value as the column has it, None if it is missing; raises if it does not fit."""
 
 _MISSING = {"NAType", "NaTType", "NoneType"}
+_INFINITE = {"Infinity": math.inf, "-Infinity": -math.inf}
+"""How answers in JSON have infinite numbers, so rows may have them, too."""
 _MOST_EXACT = 1 << 53
 _TOO_FINE = "it is finer than a microsecond: round it"
 _OUTSIDE = "it is outside of the years 1 to 9999: leave it out"
@@ -202,6 +204,8 @@ def _integers(bits: int) -> Read:
 def _number(value: Any) -> float:
     if type(value) is float:
         return value
+    if isinstance(value, str) and value in _INFINITE:
+        return _INFINITE[value]
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise MisfitError("pass a number")
     if isinstance(value, int) and abs(value) <= _MOST_EXACT:

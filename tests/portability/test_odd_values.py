@@ -45,6 +45,7 @@ def deep(levels: int = 5000) -> list[Any]:
 
 
 ODD: list[Any] = [
+    *("Infinity", "-Infinity", "inf"),
     *(True, False, 0, -1, 1.0, -0.0, 0.5, 2**31, 2**53 + 1, 2**63 - 1, 2**63, -(2**63) - 1, 2**64),
     *(10**400, 10**5000, math.nan, math.inf, -math.inf, 1e-320, 3.5e38, 16777217, 0.1),
     *(
@@ -216,6 +217,9 @@ def test_a_record_that_is_none_is_refused_with_its_number(record, why) -> None:
         list(function.stream([{"v": 1}, record]))
     assert str(error.value).startswith("record 1: ")
     assert why in str(error.value)
+    with pytest.raises(sfx.SchemaMismatch) as alone:
+        function.of_row(record)
+    assert str(error.value) == f"record 1: {alone.value}"
     assert function.online(v=1, more=deep(), __class__=1) == {"v": 1}
 
 

@@ -98,6 +98,8 @@ SAME: list[tuple[str | list[Any], list[Any], Any]] = [
     ("bigint", [1, 1.0, np.int8(1), np.uint64(1), Decimal("1.00")], 1),
     ("double", [1, 1.0, np.float32(1), np.int64(1), Decimal("1.0")], 1.0),
     ("double", [None, float("nan"), pd.NA, np.float64("nan")], None),
+    ("double", [float("inf"), "Infinity", np.float32("inf"), Decimal("inf")], float("inf")),
+    ("float", [float("-inf"), "-Infinity"], float("-inf")),
     ("decimal(6,2)", [12.5, "12.50", Decimal("12.5"), "1.25e1"], Decimal("12.50")),
     (
         "date",

@@ -117,7 +117,7 @@ def _records(body: bytes, limits: Limits) -> list[Any]:
     try:
         found = msgspec.json.decode(body)
     except (ValueError, RecursionError) as error:
-        raise _not_records("it is not JSON") from error
+        raise _not_records(f"it is not JSON ({error})") from error
     records = [found] if isinstance(found, dict) else found
     if not isinstance(records, list):
         raise _not_records(f"it is {records!r:.40}")
