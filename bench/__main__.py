@@ -12,9 +12,10 @@ from pathlib import Path
 
 from bench import history, memory, r_frames, scaling, scheduler, speed, stack
 from bench.components import rows
+from bench.log import bulk, growth, retention, writers
 from bench.models import diff, scale
 from bench.serving import measure as serving, online
-from bench.streams import aws_lambda, consumer, windows
+from bench.streams import aws_lambda, compaction, consumer, peers, windows
 
 RESULTS = Path(__file__).parent / "results.json"
 
@@ -41,6 +42,12 @@ def main() -> None:
         "scheduler": scheduler.on_scheduler,
         "history": lambda folder: history.embedded(folder, options.runs),
         "history-stack": lambda folder: history.on_stack(folder, min(options.runs, 5)),
+        "log-stack": lambda folder: growth.versions(folder, min(options.runs, 5)),
+        "partitions-stack": lambda folder: growth.partitions(folder, min(options.runs, 5)),
+        "writers-stack": lambda folder: writers.many_writers(folder, min(options.runs, 3)),
+        "retention-stack": lambda folder: retention.plan(folder, min(options.runs, 3)),
+        "one-of-many": lambda folder: bulk.one_of_many(folder, options.runs),
+        "dead-writer": lambda folder: bulk.after_a_death(folder, min(options.runs, 2)),
         "components": lambda folder: rows.talk_rows(folder, options.runs),
         "components-of-models": rows.corpus_sizes,
         "model-diff": lambda folder: diff.of_a_year(folder, min(options.runs, 3)),
@@ -54,6 +61,10 @@ def main() -> None:
         "stream-consumer": lambda folder: consumer.sustained(folder, min(options.runs, 3)),
         "stream-latency": consumer.event_to_visible,
         "stream-windows": lambda folder: windows.of_500(folder, options.runs),
+        "stream-windows-many": lambda folder: windows.after_many(folder, options.runs),
+        "stream-compaction": lambda folder: compaction.embedded(folder, min(options.runs, 3)),
+        "stream-compaction-stack": lambda folder: compaction.on_stack(folder, min(options.runs, 3)),
+        "stream-peers": lambda folder: peers.beside(folder, min(options.runs, 3)),
         "r": lambda folder: r_frames.in_r(folder, options.runs),
         "imports": lambda _: memory.import_times(options.runs),
     }

@@ -27,7 +27,7 @@ PARTITIONS, NIGHTS = 10_000, 10
 TABLE = "bench.nightly"
 _CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
-_PLAN = """
+PLAN = """
 import json, resource, sys, time
 from datetime import timedelta
 import airflow_sfx as sfx
@@ -75,7 +75,7 @@ def _measured(uri: str, backend: str, folder: Path, runs: int) -> Iterator[dict[
             ),
         }
     }
-    yield {f"plan of retention, {size}": child(_PLAN, uri)}
+    yield {f"plan of retention, {size}": child(PLAN, uri)}
     (folder / "dags").mkdir()
     environment = {**os.environ, "SFX_WAREHOUSE": uri}
     with local_airflow(folder / "airflow", folder / "dags", environment) as airflow:

@@ -1,4 +1,4 @@
-"""Cost of a commit, a rollback and a read of the history as a table grows."""
+"""Cost of a commit, a load, a rollback and a read of the history as a table grows."""
 
 from __future__ import annotations
 
@@ -69,8 +69,12 @@ def _costs(
     def rollback(table: str) -> object:
         return [warehouse.rollback("bench", table, ["p"]) for _ in range(repeats)]
 
+    def load(table: str) -> object:
+        return [warehouse.load_dataframe("bench", table, ["p"]) for _ in range(repeats)]
+
     found = {}
-    for name, action in (("commit", commit), ("history head", head), ("rollback", rollback)):
+    actions = {"commit": commit, "history head": head, "load": load, "rollback": rollback}
+    for name, action in actions.items():
         seconds = interleaved(
             {label: (lambda t=table, a=action: a(t)) for label, table in tables.items()}, runs
         )

@@ -40,6 +40,19 @@ def interleaved(
     return seconds
 
 
+def in_turns(sides: Mapping[str, Callable[[], float]], runs: int) -> dict[str, list[float]]:
+    """Return the seconds that the sides report, after one turn that does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    order = list(sides)
+    for run in range(-1, runs):
+        for name in order:
+            elapsed = sides[name]()
+            if run >= 0:
+                seconds[name].append(elapsed)
+        order.reverse()
+    return seconds
+
+
 def summary(seconds: Mapping[str, list[float]], ours: str) -> dict[str, object]:
     """Return medians, and the median of ours over each other's, run by run."""
     return {

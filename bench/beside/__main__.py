@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 
 from bench.data import flights
 from bench.stack import running
-from bench.timing import summary
+from bench.timing import in_turns, summary
 
 HERE = Path(__file__).resolve().parents[2]
 NEW, OLD = "this", "earlier"
@@ -69,25 +69,12 @@ def _measured(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, 
                 name: partial(ask, "time", part=part, database=name, **more)
                 for name, ask in sides.items()
             }
-            seconds = _in_turns(asks, runs)
+            seconds = in_turns(asks, runs)
             objects = {
                 f"objects, {name}": ask("objects", database=name, part=part)
                 for name, ask in sides.items()
             }
             yield part, summary(seconds, NEW) | objects
-
-
-def _in_turns(sides: Mapping[str, Callable[[], float]], runs: int) -> dict[str, list[float]]:
-    """Return the seconds that the sides report, after one turn that does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    order = list(sides)
-    for run in range(-1, runs):
-        for name in order:
-            elapsed = sides[name]()
-            if run >= 0:
-                seconds[name].append(elapsed)
-        order.reverse()
-    return seconds
 
 
 @contextmanager

@@ -37,7 +37,7 @@ class Side:
         if part == "year":
             self._frames["year"] = pd.read_feather(more["frame"])
         if part == "processes":
-            self._warehouse.store_dataframe(_SMALL, database, part, ["first"])
+            prepare_writers(self._warehouse, database)
         if part == "plan":
             days = [f"{number:05d}" for number in range(more["partitions"])]
             for night in range(NIGHTS):
@@ -59,21 +59,8 @@ class Side:
             self._warehouse.store_dataframe(_SMALL, database, "commit", ["p"])
 
     def processes(self, database: str) -> float:
-        """Let many processes commit to partitions of their own, from one moment on."""
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["airflow_sfx.warehouse.warehouse", "pandas", "__main__"])
-        start = context.Barrier(PROCESSES + 1)
-        writers = [
-            context.Process(target=write, args=(self._uri, database, number, start))
-            for number in range(PROCESSES)
-        ]
-        for writer in writers:
-            writer.start()
-        start.wait()
-        began = time.perf_counter()
-        for writer in writers:
-            writer.join()
-        failed = [writer.exitcode for writer in writers if writer.exitcode]
+        began, codes = let_write(self._uri, database)
+        failed = [code for code in codes if code]
         if failed:
             raise RuntimeError(f"{len(failed)} of {PROCESSES} writers failed")
         return began
@@ -96,6 +83,33 @@ class Side:
     def _listed(self, database: str, table: str) -> set[str]:
         store = self._warehouse.store
         return {info.path for top in ("_sfx", f"{database}.db/{table}") for info in store.list(top)}
+
+
+def prepare_writers(warehouse: sfx.Warehouse, database: str) -> None:
+    """Create the table that the processes write."""
+    warehouse.store_dataframe(_SMALL, database, "processes", ["first"])
+
+
+def let_write(uri: str, database: str) -> tuple[float, list[int | None]]:
+    """Let many processes commit to partitions of their own, from one moment on.
+
+    Returns:
+        That moment, and the exit codes of the processes.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["airflow_sfx.warehouse.warehouse", "pandas", "__main__"])
+    start = context.Barrier(PROCESSES + 1)
+    writers = [
+        context.Process(target=write, args=(uri, database, number, start))
+        for number in range(PROCESSES)
+    ]
+    for writer in writers:
+        writer.start()
+    start.wait()
+    began = time.perf_counter()
+    for writer in writers:
+        writer.join()
+    return began, [writer.exitcode for writer in writers]
 
 
 def write(uri: str, database: str, number: int, start: Any) -> None:

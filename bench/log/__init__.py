@@ -1,0 +1,1 @@
+"""The log of a table on S3 and a Hive Metastore."""

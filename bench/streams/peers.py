@@ -1,0 +1,180 @@
+"""Our consumer beside Quix Streams, Spark structured streaming and appends of delta-rs.
+
+All get the same records and have the same function. Quix Streams and ours read Kafka, Spark files.
+Quix Streams and Spark write plain Parquet files, which they do not sync to the disk.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import airflow_sfx as sfx
+from airflow_sfx.streams.consumer import Pace
+from bench.stack import PEERS_PYTHON
+from bench.streams import spark
+from bench.streams.consumer import read_all, records
+from bench.streams.windows import RECORDS, delta_appender, window_writer
+from bench.timing import in_turns, summary
+from tests.streams.servers import processes
+from tests.streams.servers.streams import KafkaStream
+
+OURS, QUIX, DELTA = "airflow_sfx", "Quix Streams -> Parquet", "delta-rs"
+SPARK, SPARK_OURS = "Spark -> Parquet", "Spark -> airflow_sfx"
+_ALL, _SHARDS, _BATCH = 100_000, 4, 20_000
+_WINDOWS = 40
+
+
+def beside(folder: Path, runs: int) -> Iterator[dict[str, object]]:
+    """Yield records a second of a full stream, and the cost of windows of 500 records."""
+    with ExitStack() as opened:
+        servers = opened.enter_context(processes.tansu(folder))
+        quix = opened.enter_context(_quix())
+        session = opened.enter_context(spark.session(folder))
+        full = _Source(folder / "full", servers, quix, session, _ALL, _SHARDS, _BATCH)
+        yield _throughput(full, runs)
+        few = _WINDOWS * RECORDS
+        small = _Source(folder / "small", servers, quix, session, few, 1, RECORDS)
+        yield _stores(small, runs)
+        yield _windows(small, runs)
+
+
+class _Source:
+    """The same records in a topic of Kafka and in files, and what reads them.
+
+    Args:
+        folder: A directory for the files, and for all that is written.
+        servers: The address of a broker of Kafka.
+        quix: Asks the process of Quix Streams.
+        session: A session of Spark.
+        size: The number of records.
+        shards: The number of shards of the topic.
+        each: The number of records of a file, and of a window, at most.
+    """
+
+    def __init__(
+        self, folder: Path, servers: str, quix: Callable[..., dict[str, Any]], session: Any,
+        size: int, shards: int, each: int,
+    ) -> None:  # fmt: skip
+        folder.mkdir()
+        self.folder, self.size, self._each = folder, size, each
+        self._servers, self._quix, self._spark = servers, quix, session
+        self._stream, self._places = KafkaStream(servers, shards), count()
+        some = records(0, size)
+        self._stream.put(some)
+        spark.write_source(folder / "source", [data for _, data in some], each)
+
+    def ours(self) -> float:
+        pace = Pace(window=0.5, max_records=self._each)
+        return read_all(self._stream.source(), self._place(), self.size, pace)[0]
+
+    def quix(self, commit_every: int = 0) -> dict[str, Any]:
+        return self._quix(
+            servers=self._servers, topic=self._stream.name, directory=str(self._place()),
+            records=self.size, commit_every=commit_every,
+        )  # fmt: skip
+
+    def spark(self, start: spark.Start) -> tuple[float, list[dict[str, int]]]:
+        began = time.perf_counter()
+        batches = spark.read_all(self._spark, self.folder / "source", self._place(), start)
+        return time.perf_counter() - began, batches
+
+    def _place(self) -> Path:
+        return self.folder / str(next(self._places))
+
+
+def _throughput(source: _Source, runs: int) -> dict[str, object]:
+    seconds = in_turns(
+        {
+            OURS: source.ours,
+            QUIX: lambda: source.quix()["seconds"],
+            SPARK: lambda: source.spark(spark.into_parquet)[0],
+            SPARK_OURS: lambda: source.spark(spark.into_table)[0],
+        },
+        runs,
+    )
+    rates = {name: round(_ALL / statistics.median(some)) for name, some in seconds.items()}
+    return _found(f"a full stream of {_ALL:,} records", seconds) | {"stream: records/s": rates}
+
+
+def _stores(source: _Source, runs: int) -> dict[str, object]:
+    """Measure what it takes to store a window that was read."""
+    ours = window_writer(sfx.connect(f"embedded://{source.folder}/windows"), "scores")
+    delta = delta_appender(source.folder / "delta")
+    seconds = in_turns(
+        {
+            OURS: partial(_median_of, ours),
+            DELTA: partial(_median_of, delta),
+            QUIX: lambda: statistics.median(source.quix(RECORDS)["store"]),
+            SPARK: lambda: _median_step(source.spark(spark.into_parquet)[1], "addBatch"),
+            SPARK_OURS: lambda: _median_step(source.spark(spark.into_table)[1], "addBatch"),
+        },
+        runs,
+    )
+    return _found(f"store a window of {RECORDS} records", seconds)
+
+
+def _windows(source: _Source, runs: int) -> dict[str, object]:
+    """Measure a window from the stream to the table, while the stream has more."""
+    seconds = in_turns(
+        {
+            OURS: lambda: source.ours() / _WINDOWS,
+            QUIX: lambda: statistics.median(source.quix(RECORDS)["between"]),
+            SPARK: lambda: _median_step(source.spark(spark.into_parquet)[1], "triggerExecution"),
+            SPARK_OURS: lambda: _median_step(source.spark(spark.into_table)[1], "triggerExecution"),
+        },
+        runs,
+    )
+    return _found(f"read and store a window of {RECORDS} records", seconds)
+
+
+def _found(what: str, seconds: dict[str, list[float]]) -> dict[str, object]:
+    load = {"load": round(psutil.getloadavg()[0], 1)}
+    return {f"stream beside peers: {what}": summary(seconds, OURS) | load}
+
+
+def _median_of(store: Callable[[], object]) -> float:
+    seconds = []
+    for _ in range(_WINDOWS):
+        began = time.perf_counter()
+        store()
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
+
+
+def _median_step(batches: list[dict[str, int]], step: str) -> float:
+    return statistics.median(one[step] for one in batches) / 1000
+
+
+@contextmanager
+def _quix() -> Iterator[Callable[..., dict[str, Any]]]:
+    process = subprocess.Popen(
+        [PEERS_PYTHON, "-W", "ignore", "bench/streams/quix.py"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+    def ask(**what: object) -> dict[str, Any]:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(what) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"Quix Streams ended at {what}")
+        return json.loads(line)
+
+    try:
+        yield ask
+    finally:
+        process.stdin.close()  # type: ignore[union-attr]
+        process.wait(30)
