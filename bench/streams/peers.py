@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -21,9 +21,10 @@ import psutil
 
 import airflow_sfx as sfx
 from airflow_sfx.streams.consumer import Pace
+from airflow_sfx.streams.engine import Engine, Rules
 from bench.stack import PEERS_PYTHON
 from bench.streams import spark
-from bench.streams.consumer import read_all, records
+from bench.streams.consumer import TABLE, late, read_all, records
 from bench.streams.windows import RECORDS, delta_appender, window_writer
 from bench.timing import in_turns, summary
 from tests.streams.servers import processes
@@ -45,7 +46,6 @@ def beside(folder: Path, runs: int) -> Iterator[dict[str, object]]:
         yield _throughput(full, runs)
         few = _WINDOWS * RECORDS
         small = _Source(folder / "small", servers, quix, session, few, 1, RECORDS)
-        yield _stores(small, runs)
         yield _windows(small, runs)
 
 
@@ -89,6 +89,26 @@ class _Source:
         batches = spark.read_all(self._spark, self.folder / "source", self._place(), start)
         return time.perf_counter() - began, batches
 
+    def ours_by_window(self) -> float:
+        """Return the time of one window of many that are read and stored one after the other."""
+        warehouse, stream = sfx.connect(f"embedded://{self._place()}"), self._stream.source()
+        engine = Engine(warehouse, stream.stream, late, TABLE, Rules())
+        (shard,) = (one.id for one in stream.shards())
+        with closing(stream.reader(shard, "", "trim_horizon")) as reader:
+            return _median_of(lambda: engine.apply({shard: reader.read(self._each).records}))
+
+    def quix_by_window(self) -> tuple[float, float]:
+        """Return the time of storing a window, and of all from one to the next."""
+        found = self.quix(self._each)
+        return statistics.median(found["store"]), statistics.median(found["between"])
+
+    def spark_by_window(self, start: spark.Start) -> tuple[float, float]:
+        """Return the time of storing a micro-batch, and of the whole micro-batch."""
+        _, batches = self.spark(start)
+        steps = ("addBatch", "triggerExecution")
+        store, whole = (statistics.median(one[step] for one in batches) / 1000 for step in steps)
+        return store, whole
+
     def _place(self) -> Path:
         return self.folder / str(next(self._places))
 
@@ -107,35 +127,30 @@ def _throughput(source: _Source, runs: int) -> dict[str, object]:
     return _found(f"a full stream of {_ALL:,} records", seconds) | {"stream: records/s": rates}
 
 
-def _stores(source: _Source, runs: int) -> dict[str, object]:
-    """Measure what it takes to store a window that was read."""
+def _windows(source: _Source, runs: int) -> dict[str, object]:
+    """Measure storing a window that was read, and all from the stream to the table."""
     ours = window_writer(sfx.connect(f"embedded://{source.folder}/windows"), "scores")
     delta = delta_appender(source.folder / "delta")
-    seconds = in_turns(
-        {
-            OURS: partial(_median_of, ours),
-            DELTA: partial(_median_of, delta),
-            QUIX: lambda: statistics.median(source.quix(RECORDS)["store"]),
-            SPARK: lambda: _median_step(source.spark(spark.into_parquet)[1], "addBatch"),
-            SPARK_OURS: lambda: _median_step(source.spark(spark.into_table)[1], "addBatch"),
-        },
-        runs,
-    )
-    return _found(f"store a window of {RECORDS} records", seconds)
+    contestants: dict[str, Callable[[], tuple[float, float]]] = {
+        OURS: lambda: (_median_of(ours), source.ours_by_window()),
+        DELTA: lambda: (_median_of(delta), 0.0),
+        QUIX: source.quix_by_window,
+        SPARK: partial(source.spark_by_window, spark.into_parquet),
+        SPARK_OURS: partial(source.spark_by_window, spark.into_table),
+    }
+    stores: dict[str, list[float]] = {name: [] for name in contestants}
 
+    def turn(name: str) -> float:
+        store, whole = contestants[name]()
+        stores[name].append(store)
+        return whole
 
-def _windows(source: _Source, runs: int) -> dict[str, object]:
-    """Measure a window from the stream to the table, while the stream has more."""
-    seconds = in_turns(
-        {
-            OURS: lambda: source.ours() / _WINDOWS,
-            QUIX: lambda: statistics.median(source.quix(RECORDS)["between"]),
-            SPARK: lambda: _median_step(source.spark(spark.into_parquet)[1], "triggerExecution"),
-            SPARK_OURS: lambda: _median_step(source.spark(spark.into_table)[1], "triggerExecution"),
-        },
-        runs,
+    wholes = in_turns({name: partial(turn, name) for name in contestants}, runs)
+    del wholes[DELTA]  # it reads no streams
+    stores = {name: some[1:] for name, some in stores.items()}
+    return _found(f"store a window of {RECORDS} records", stores) | _found(
+        f"read and store a window of {RECORDS} records", wholes
     )
-    return _found(f"read and store a window of {RECORDS} records", seconds)
 
 
 def _found(what: str, seconds: dict[str, list[float]]) -> dict[str, object]:
@@ -150,10 +165,6 @@ def _median_of(store: Callable[[], object]) -> float:
         store()
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds)
-
-
-def _median_step(batches: list[dict[str, int]], step: str) -> float:
-    return statistics.median(one[step] for one in batches) / 1000
 
 
 @contextmanager
