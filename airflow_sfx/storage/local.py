@@ -210,8 +210,14 @@ class LocalStore(ObjectStore):
             there = self._path(target)
             parent = os.path.dirname(there)
             made = _make_directory(parent)
-            os.link(self._path(source), there)
-            self._sync_directory(parent, up=made)
+            try:
+                os.link(self._path(source), there)
+            except FileNotFoundError:
+                if os.path.isdir(parent):
+                    raise
+                link()  # retention has just removed the empty directory
+            else:
+                self._sync_directory(parent, up=made)
 
         self._call("copy", source, link)
         return ""

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
+from airflow_sfx.core.batch_id import moment_of
 from airflow_sfx.core.errors import InconsistentBatch, WarehouseUnavailable
 from airflow_sfx.core.paths import CLAIM, LEASES, streams_directory
 from airflow_sfx.core.stored.call_manifest import CallManifest, manifests_to_bytes
@@ -89,30 +90,32 @@ def delete_claims(table: Table, claims: Sequence[str]) -> None:
         _delete_claim(table, batch_id)
 
 
-def delete_empty(table: Table, items: Sequence[Item]) -> None:
-    """Delete directories of batches that a writer made before it died, without any file.
+def delete_empty(table: Table, directories: Sequence[str]) -> None:
+    """Delete directories without any file that a writer made before it died.
 
     Args:
         table: The table.
-        items: Partition names and batch IDs that are too old for a running writer.
+        directories: Their paths.
     """
     # A store that has directories deletes those that a deletion leaves without files.
-    table.store.delete([f"{table.layout.batch_dir(*item)}/{CLAIM}" for item in items])
+    table.store.delete([f"{one}/{CLAIM}" for one in directories])
 
 
 def _delete_claim(table: Table, batch_id: str) -> None:
     table.store.delete([f"{table.layout.call(batch_id)}/{CLAIM}"])
 
 
-def delete_batches(table: Table, items: Sequence[Item]) -> None:
+def delete_batches(table: Table, items: Sequence[Item], now: datetime) -> None:
     """Delete batches, and first what their manifests say of them.
 
     An interrupted deletion leaves batches that cannot be loaded, and the next vacuum deletes the
-    rest.
+    rest. The claim of a young batch ID stays, as a writer could take the ID again: pins of the old
+    batch would then name the new one.
 
     Args:
         table: The table.
         items: Partition names and batch IDs.
+        now: The time, in UTC.
     """
     for name, batch_id in items:
         _refuse_link_out(table, name, batch_id)
@@ -120,12 +123,15 @@ def delete_batches(table: Table, items: Sequence[Item]) -> None:
     for name, batch_id in items:
         by_id[batch_id].add(name)
     for batch_id, names in by_id.items():
+        is_young = moment_of(batch_id) > now - UNFINISHED_FOR
+        if is_young:  # a store that has directories drops the claim with the last other file
+            table.store.put_if_absent(f"{table.layout.call(batch_id)}/{CLAIM}", b"")
         is_left = _forget(table, batch_id, names)
         for name in names:
             directory = table.layout.batch_dir(name, batch_id)
             there = [info.path for info in table.store.list(directory, unfinished=True)]
             table.store.delete(there)
-        if not is_left:
+        if not is_left and not is_young:
             _delete_claim(table, batch_id)
 
 

@@ -28,7 +28,6 @@ from airflow_sfx.warehouse.retention.orphan_files import (
     expire_orphans,
     find_orphan_files,
     named_by,
-    named_by_tombstones,
 )
 from airflow_sfx.warehouse.retention.retire import reconcile_all, retire
 from airflow_sfx.warehouse.retention.row_delete import RowMatch, search, without
@@ -204,7 +203,7 @@ def erase(
         # Search again: batches may have been stored, or replaced by another erasure, meanwhile.
         if not dry_run:
             known = _batches(table, log)
-    left = find_orphan_files(table, known.mentioned, now)
+    left = find_orphan_files(table, known.mentioned, known.tombstones, now)
     orphans = left.batches
     if not dry_run:
         orphans = expire_orphans(
@@ -238,7 +237,8 @@ class _Batches:
         staged: The batches that are staged, and those that were discarded.
         discarded: Those of them that were discarded.
         retained: The batches that can be loaded or published: current, earlier and staged.
-        mentioned: All batches that the log or a tombstone names.
+        mentioned: All batches that the log names.
+        tombstones: All tombstones.
     """
 
     since: int
@@ -247,6 +247,7 @@ class _Batches:
     discarded: Collection[tuple[str, str]]
     retained: list[tuple[str, str]]
     mentioned: set[tuple[str, str]]
+    tombstones: list[Tombstone]
 
 
 def _batches(table: Table, log: PartitionLog) -> _Batches:
@@ -274,10 +275,10 @@ def _batches(table: Table, log: PartitionLog) -> _Batches:
     staged = [item for pin in pins for item in pin.entries]
     discarded = {item for pin in waiting.discarded for item in pin.entries}
     retained = [*(item for found, _ in parts for item in found), *staged]
-    mentioned = {*named_by_tombstones(table, known), *(item for _, ids in parts for item in ids)}
+    mentioned = {item for _, ids in parts for item in ids}
     current = {name: head.batch_id for name, head in heads.items() if head.batch_id}
     retained = list(dict.fromkeys(retained))
-    return _Batches(since, current, set(staged), discarded, retained, mentioned)
+    return _Batches(since, current, set(staged), discarded, retained, mentioned, known)
 
 
 def _refuse_unknown(table: Table, columns: list[str], there: set[str]) -> None:
@@ -348,7 +349,7 @@ def _replace(
     tombstones.refuse_expired_writes(table, [(name, new.batch_id) for new in news.values()])
     done = set(retire(table, log, tombstone, since=known.since).get(name, ()))
     vain = [(name, new.batch_id) for old, new in news.items() if old not in done]
-    delete_batches(table, vain)  # nothing can refer to them
+    delete_batches(table, vain, now)  # nothing can refer to them
     ended = [
         (name, new.batch_id)
         for old, new in news.items()

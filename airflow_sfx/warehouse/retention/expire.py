@@ -27,7 +27,6 @@ from airflow_sfx.warehouse.retention.orphan_files import (
     expire_orphans,
     find_orphan_files,
     named_by,
-    named_by_tombstones,
 )
 from airflow_sfx.warehouse.retention.retire import reconcile_all, retire
 from airflow_sfx.warehouse.retention.vacuum import held, vacuum
@@ -196,11 +195,9 @@ def retain(
         tombstone = Tombstone(batches, now, delete_after, author.producer, author.reason)
         done = retire(table, log, tombstone, since=since)
         chosen = [one for one in chosen if one.batch_id in done.get(one.partition, ())]
-    mentioned = {
-        *named_by_tombstones(table, tombstones.list_tombstones(table, ended=True)),
-        *(item for part in parts.values() for item in part.named),
-    }
-    left = find_orphan_files(table, mentioned, now)
+    mentioned = {item for part in parts.values() for item in part.named}
+    ended = tombstones.list_tombstones(table, ended=True)
+    left = find_orphan_files(table, mentioned, ended, now)
     orphans = left.batches
     if not dry_run:
         orphans = expire_orphans(table, log, left, author, now=now, grace=rule.grace, since=since)

@@ -39,21 +39,26 @@ class OrphanFiles:
     batches: tuple[Item, ...] = ()
     claims: tuple[str, ...] = ()
     unfinished: tuple[str, ...] = ()
-    empty: tuple[Item, ...] = ()
+    empty: tuple[str, ...] = ()
 
 
-def find_orphan_files(table: Table, mentioned: Collection[Item], now: datetime) -> OrphanFiles:
+def find_orphan_files(
+    table: Table, named: Collection[Item], known: Sequence[Tombstone], now: datetime
+) -> OrphanFiles:
     """Find files that no log entry names, in all partitions that have a directory.
 
     Args:
         table: The table.
-        mentioned: All batches that the log or a tombstone names.
+        named: All batches that the log names.
+        known: All tombstones, including those whose batches are deleted.
         now: The time, in UTC.
 
     Returns:
         The orphan files.
     """
     layout, store = table.layout, table.store
+    mentioned = {*named, *_named_by_tombstones(table, known)}
+    young = now - UNFINISHED_FOR
 
     def of_partition(name: str) -> dict[Item, bool]:
         there = [
@@ -62,44 +67,64 @@ def find_orphan_files(table: Table, mentioned: Collection[Item], now: datetime) 
         unknown = [one for one in there if (name, one) not in mentioned]
         return {(name, one): has_files(table, layout.batch_dir(name, one)) for one in unknown}
 
-    names = sorted({*_partition_names(table), *(name for name, _ in mentioned)})
+    places = _directories(table)
+    ours = {name for name, _ in mentioned}
+    names = sorted({*(name for name in places if layout.is_partition(name)), *ours})
     parts = map_concurrently(of_partition, names, store.concurrency)
     found = dict.fromkeys(item for some in parts for item, filled in some.items() if filled)
-    empty = [item for some in parts for item, filled in some.items() if not filled]
-    known = {batch_id for _, batch_id in mentioned}
+    unfilled = [item for some in parts for item, filled in some.items() if not filled]
+    deleted = tombstones.refused_by(one for one in known if one.done)
+    kept = {batch_id for _, batch_id in mentioned - deleted}
     claims = []
     for batch_id in store.list_directories(layout.batches):
-        if not is_batch_id(batch_id) or batch_id in known:
+        if not is_batch_id(batch_id) or batch_id in kept:
             continue
         call = open_call(store, layout, batch_id)
         if call is not None:  # of files elsewhere, too
-            found |= dict.fromkeys((one.partition, batch_id) for one in call.all())
-        elif moment_of(batch_id) < now - UNFINISHED_FOR:
+            items = [(one.partition, batch_id) for one in call.all()]
+            found |= dict.fromkeys(item for item in items if item not in mentioned)
+        elif moment_of(batch_id) < young:
             claims.append(batch_id)
     filled = {batch_id for _, batch_id in found}
     return OrphanFiles(
         tuple(sorted(found)),
         tuple(one for one in claims if one not in filled),
         unfinished(table, now, dry_run=True),
-        tuple(item for item in empty if moment_of(item[1]) < now - UNFINISHED_FOR),
+        (
+            *(layout.batch_dir(*item) for item in unfilled if moment_of(item[1]) < young),
+            *_empty(table, [name for name in places if name not in ours]),
+        ),
     )
 
 
-def _partition_names(table: Table) -> list[str]:
-    """Return the partitions that have a directory, with or without a history."""
-    found = [""]
+def _directories(table: Table) -> list[str]:
+    """Return the directories of partitions, and those above, with or without a history."""
+    level, found = [""], [""] * (not table.layout.keys)
     for _ in table.layout.keys:
         below = map_concurrently(
             lambda name: table.store.list_directories(table.layout.partition_dir(name)),
-            found,
+            level,
             table.store.concurrency,
         )
-        found = [
+        level = [
             f"{above}/{name}".lstrip("/")
-            for above, names in zip(found, below, strict=True)
+            for above, names in zip(level, below, strict=True)
             for name in names
         ]
-    return [name for name in found if table.layout.is_partition(name)]
+        found += level
+    return found
+
+
+def _empty(table: Table, names: Sequence[str]) -> list[str]:
+    """Return the paths of directories with nothing in them, as a killed writer may leave them."""
+    store, above = table.store, {name.rpartition("/")[0] for name in names}
+    there = [table.layout.partition_dir(name) for name in names if name and name not in above]
+
+    def is_empty(directory: str) -> bool:
+        return not store.list_directories(directory) and not store.paths(directory)
+
+    found = map_concurrently(is_empty, there, store.concurrency)
+    return [one for one, nothing in zip(there, found, strict=True) if nothing]
 
 
 def named_by(table: Table, entry: LogEntry) -> list[Item]:
@@ -120,7 +145,7 @@ def _home(table: Table, name: str, location: str) -> str:
     return one if is_batch_id(one) else ""
 
 
-def named_by_tombstones(table: Table, known: Sequence[Tombstone]) -> set[Item]:
+def _named_by_tombstones(table: Table, known: Sequence[Tombstone]) -> set[Item]:
     """Return the batches that tombstones and records of staged batches name.
 
     Args:

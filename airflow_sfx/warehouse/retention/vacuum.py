@@ -72,7 +72,7 @@ def vacuum(
         deleted += gone
         if dry_run:
             continue
-        delete_batches(table, gone)
+        delete_batches(table, gone, now)
         if len(gone) == len(tombstone.items):
             tombstones.finish(table, tombstone)
     named = sum(len(one.items) for one in records if not one.done)

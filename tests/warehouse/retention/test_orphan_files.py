@@ -294,12 +294,14 @@ def store_once(warehouse: Warehouse) -> None:
 
 def nursery(uri: str, count: int) -> None:
     """Forks writers one after another and kills each a moment after it has begun."""
-    moment = random.Random(16)
+    moment, began = random.Random(16), time.monotonic()
+    store_once(connect(uri))
+    longest = 2 * (time.monotonic() - began)  # of a busy machine, too
     for _ in range(count):
         child = os.fork()
         if not child:
             write_for_ever(uri)
-        time.sleep(moment.uniform(0.02, 0.3))
+        time.sleep(moment.uniform(0.02, longest))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
 
@@ -329,6 +331,22 @@ def test_nothing_is_left_of_writers_that_were_killed_at_each_call(new_embedded_u
     check_nothing_is_left(warehouse)
 
 
+@pytest.mark.parametrize("keys", [("day",), ("day", "shop")])
+def test_empty_directories_of_partitions_are_removed_and_others_are_not(embedded_uri, keys) -> None:
+    warehouse = connect(embedded_uri)
+    frame = persons(1).assign(shop="a")
+    warehouse.store_dataframe(frame, "sales", "items", partition_by=list(keys))
+    root = Path(warehouse.store.local_path("sales.db/items"))
+    (root / "20990101").mkdir()
+    root.joinpath("20990102", *["x"] * (len(keys) - 1)).mkdir(parents=True)
+    (root / "20990103").mkdir()
+    (root / "20990103" / "claim").write_text("of another program")
+    days_later(warehouse, days=0)
+    assert sorted(one.name for one in root.iterdir() if one.name > "2099") == ["20990103", "_sfx"]
+    assert (root / "20990103" / "claim").exists()
+    assert len(warehouse.load_dataframe("sales", "items")) == 3
+
+
 def test_nothing_is_left_of_hundreds_of_writers_that_were_killed_at_random(
     new_embedded_uri,
 ) -> None:
@@ -337,7 +355,7 @@ def test_nothing_is_left_of_hundreds_of_writers_that_were_killed_at_random(
     store_all(warehouse)
     nurse = process(nursery, uri, 200)
     nurse.start()
-    nurse.join(150)
+    nurse.join(300)
     assert nurse.exitcode == 0
     names = [info.path for info in warehouse.store.list("", unfinished=True)]
     ids = {path.split("/")[-2] for path in names if is_batch_id(path.split("/")[-2])}
@@ -354,3 +372,28 @@ def test_nothing_is_left_of_writers_that_were_killed_on_s3(new_stack_uri) -> Non
         if run_until_call(uri, store_once, calls, after=True) == 0:
             break
     check_nothing_is_left(warehouse)
+
+
+def test_the_id_of_a_deleted_batch_is_not_taken_again_and_its_claim_goes_a_day_later(
+    warehouse,
+) -> None:
+    def staged() -> str:
+        pin = warehouse.store_dataframe(
+            persons(1).drop(columns="day"), "sales", "items", ["staged"], publish=False
+        )
+        return pin.batch_id
+
+    def claimed() -> set[str]:
+        found = warehouse.store.paths("sales.db/items/_sfx/batches")
+        return {path.split("/")[-2] for path in found}
+
+    store_all(warehouse, name="Ada")
+    # One ID a second: the clock has not reached the last ones when they are deleted.
+    old = {staged() for _ in range(5)}
+    warehouse.erase("sales", "items", where=f"client = '{NAME}'", grace=NONE, dry_run=False)
+    new = {staged() for _ in range(5)}
+    assert len(old | new) == 10
+    assert old < claimed()
+    days_later(warehouse)
+    assert old & claimed() == set()
+    assert new < claimed()
