@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -46,6 +46,7 @@ from airflow_sfx.warehouse.log.metastore_sync import (
     table_since,
     unapplied,
 )
+from airflow_sfx.warehouse.log.moving import Moving
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.run_index import run_index_entries
 from airflow_sfx.warehouse.table.table import Table
@@ -166,46 +167,56 @@ def commit(
     """
     began = time.monotonic()
     changes: Sequence[Change] | None = None
-    for attempt in attempts(_RETRY_SECONDS, first=0.004, longest=0.25):
-        state = log.state if attempt == 1 else log.look()
-        if more is not None:
-            heads = {**dict.fromkeys(more(state), Head()), **heads}
-        before, heads = heads, log.refreshed(state, heads)
-        if changes is None or _last(before) != _last(heads):
-            changes = plan(heads)
-        conflict = position_conflict(table, state, consumed) if consumed else None
-        nothing = not changes and consumed is None
-        if (conflict or nothing) and attempt == 1 and log.look().version != state.version:
-            continue
-        if conflict:
-            raise conflict
-        if nothing:
-            return []
-        refuse_dropped(table, changes, heads)
-        refuse_just_expired(table, [(one.batch_id, heads[one.partition].entry) for one in changes])
-        applied, others = unapplied(table, log, state)
-        header = _header(state, changes, author, applied, consumed)
-        entries = _entries(table, changes, heads, header)
-        beside = beside or _undone_columns(table, changes)
-        _prepare(table, entries, beside)
-        refusal = (veto or partial(_refuse_gone, table, changes, heads, again=attempt > 1))()
-        if refusal is not None:
-            raise refusal
-        pointed = [entry for entry in entries if needs_pointer(entry)]
-        with _moving(table, pointed) as move:
+    lacking: tuple[int, list[LogEntry]] | None = None
+    with Moving(table) as moving:
+        for attempt in attempts(_RETRY_SECONDS, first=0.004, longest=0.25):
+            state = log.state if attempt == 1 else log.look()
+            if more is not None:
+                heads = {**dict.fromkeys(more(state), Head()), **heads}
+            before, heads = heads, log.refreshed(state, heads)
+            if changes is None or _last(before) != _last(heads):
+                moving.end()  # others need not wait for the plan
+                changes, lacking = plan(heads), None
+            conflict = position_conflict(table, state, consumed) if consumed else None
+            nothing = not changes and consumed is None
+            if (conflict or nothing) and attempt == 1 and log.look().version != state.version:
+                continue
+            if conflict:
+                raise conflict
+            if nothing:
+                return []
+            refuse_dropped(table, changes, heads)
+            refuse_just_expired(
+                table, [(one.batch_id, heads[one.partition].entry) for one in changes]
+            )
+            # What the metastore lacks of others later, their writers are about to move.
+            lacking = lacking or unapplied(table, log, state)
+            applied, others = lacking
+            header = _header(state, changes, author, max(applied, state.applied), consumed)
+            entries = _entries(table, changes, heads, header)
+            beside = beside or _undone_columns(table, changes)
+            _prepare(table, entries, beside)
+            refusal = (veto or partial(_refuse_gone, table, changes, heads, again=attempt > 1))()
+            if refusal is not None:
+                raise refusal
+            pointed = [entry for entry in entries if needs_pointer(entry)]
+            move = moving.begin(pointed)
             kind = None if consumed else REWRITE if rewrites else header.operation.value
             _record(table, entries, header, changes, kind)
             if not log.create(header, entries):
                 continue
             shared, others = crossed(pointed, others)
+            if shared:
+                moving.end()
             now = _point(table, log, author, [*pointed, *shared], None if shared else move)
-        if others and attempt == 1:  # otherwise their writers are at it
-            complete(now[0], log, others)
-        if entries:
-            emit(Committed.of(table, entries, time.monotonic() - began, attempt - 1))
-        if beside is not None:
-            beside.after(entries, *now)
-        return entries
+            moving.end()
+            if others and attempt == 1:  # otherwise their writers are at it
+                complete(now[0], log, others)
+            if entries:
+                emit(Committed.of(table, entries, time.monotonic() - began, attempt - 1))
+            if beside is not None:
+                beside.after(entries, *now)
+            return entries
     name = changes[0].partition if changes else ""
     raise CommitConflict(
         f"other writers changed {table.describe(name)} first, again and again for"
@@ -324,13 +335,6 @@ def _end(
     late = Author(author.producer, "the table was dropped before the batch was current")
     ended = commit(table, log, heads, plan, late, veto=veto)
     raise ended_error(table, made, with_table=not ended)
-
-
-def _moving(table: Table, entries: Sequence[LogEntry]) -> AbstractContextManager[Move | None]:
-    if not entries:
-        return nullcontext()
-    names = [table.layout.partition(entry.partition) for entry in entries]
-    return table.metastore.moving(table.ref, names, at=table.info.location)
 
 
 def refuse_unexpected(
