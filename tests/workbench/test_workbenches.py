@@ -60,7 +60,8 @@ def test_a_workbench_serves_its_owner_within_its_limits(benches, warehouse) -> N
     before = found.memory_used
     ask(address, "held.append(bytearray(os.urandom(100 << 20)))")
     grown = some.get(one.id).memory_used
-    assert 80 << 20 < grown - before < 200 << 20 > before > 1 << 20
+    # of what ran before, the allocators give some back meanwhile
+    assert 50 << 20 < grown - before < 200 << 20 > before > 1 << 20
     assert container_of(one).attrs["HostConfig"]["NanoCpus"] == 500_000_000
     with pytest.raises((urllib.error.URLError, OSError)):
         ask(address, "held.append(bytearray(os.urandom(300 << 20)))")
