@@ -1,13 +1,15 @@
-"""A consumer as a process of its own: it can be killed, and its clock be wrong."""
+"""A consumer as a process of its own: it can be killed, and its clock jumps."""
 
 from __future__ import annotations
 
 import datetime as dt
 import signal
 import sys
+import time
 
 from airflow_sfx.core.table import TableRef
 from airflow_sfx.streams.consumer import Consumer, Pace
+from airflow_sfx.streams.consuming import leases
 from airflow_sfx.streams.engine import Rules
 from airflow_sfx.streams.kinesis import KinesisSource
 from airflow_sfx.warehouse.batch import batch_writer
@@ -25,15 +27,17 @@ def consume(uri: str, url: str, stream: str, ahead: float) -> None:
         uri: The warehouse.
         url: The server of Kinesis.
         stream: The stream's name.
-        ahead: By how many seconds the clock of this process is wrong.
+        ahead: By how many seconds the clock of this process is wrong, every other second: it jumps
+            there and back.
     """
 
     class Shifted(dt.datetime):
         @classmethod
         def now(cls, tz=None):
-            return dt.datetime.now(tz) + dt.timedelta(seconds=ahead)
+            wrong = ahead if int(time.monotonic()) % 2 else 0.0
+            return dt.datetime.now(tz) + dt.timedelta(seconds=wrong)
 
-    for module in (commit, batch_writer):
+    for module in (commit, batch_writer, leases):
         module.datetime = Shifted
     source = KinesisSource(stream, endpoint_url=url, region="us-east-1", reads_per_second=20.0)
     pace = Pace(window=0.2, max_records=4000, lease=2.0)

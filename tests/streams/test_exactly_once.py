@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -33,6 +34,8 @@ RECORDS = int(os.environ.get("SOAK_RECORDS", "100000"))
 KEYS, PUT = 997, 2500
 KILLS = max(8, RECORDS // 10_000)
 HOUR = 3600
+MOST_MEMORY = 600 << 20
+"""The most bytes of a consumer, however many records there are."""
 SECONDS = 120 + RECORDS / 500
 FAULTS = {
     "GetRecords": {"throttled": 0.03, "lost": 0.03, "broken": 0.02, "expired": 0.03},
@@ -48,7 +51,7 @@ class Consumers:
         self._arguments = [uri, url, stream]
         self._folder, self._random = folder, random.Random(5)
         self._clocks = [0, -HOUR, 26 * HOUR, 7, -26 * HOUR]
-        self.killed = 0
+        self.killed, self.most_memory = 0, 0
         self.running = [self._start() for _ in range(2)]
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -65,6 +68,14 @@ class Consumers:
         self.running[number].wait()
         self.killed += 1
         self.running[number] = self._start()
+
+    def measure(self) -> None:
+        """Note how much memory each has taken at most."""
+        for process in self.running:
+            with contextlib.suppress(OSError):
+                status = Path(f"/proc/{process.pid}/status").read_text()
+                found = re.search(r"VmHWM:\s+(\d+) kB", status)
+                self.most_memory = max(self.most_memory, int(found[1]) << 10 if found else 0)
 
     def stop(self) -> None:
         """Stop all: each stores what it has read."""
@@ -150,6 +161,7 @@ def test_each_record_is_in_the_table_once(kinesalite: Server, tmp_path: Path) ->
     assert running.killed >= KILLS
     assert set(proxy.done) == {"throttled", "lost", "broken", "expired", "limited"}
     assert again["known"] > 0
+    assert 0 < running.most_memory < MOST_MEMORY
 
 
 def progress(warehouse: Warehouse, running: Consumers, proxy: KinesisProxy) -> None:
@@ -159,6 +171,7 @@ def progress(warehouse: Warehouse, running: Consumers, proxy: KinesisProxy) -> N
     while (have := stored(warehouse)) < wanted or running.killed < KILLS:
         assert time.monotonic() < give_up, f"{have} of {wanted} rows, {running.killed} kills"
         time.sleep(1.5)
+        running.measure()
         if running.killed < KILLS:
             running.kill_one()
 

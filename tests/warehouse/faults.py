@@ -30,9 +30,11 @@ FORKS.set_forkserver_preload(
         "airflow_sfx.frames.parquet.writer",
         "airflow_sfx.models.build",
         "airflow_sfx.models.registry",
+        "airflow_sfx.streams.engine",
         "airflow_sfx.warehouse.read.load",
         "airflow_sfx.warehouse.write.publish",
         "airflow_sfx.warehouse.write.store",
+        "airflow_sfx.warehouse.write.window",
         __name__,
     ]
 )

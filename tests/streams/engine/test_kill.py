@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 from airflow_sfx.core.table import TableRef
@@ -13,7 +14,7 @@ from tests.streams.memory import MemoryStream
 from tests.warehouse.faults import KILLED, run_until_call
 
 TABLE = TableRef("web", "clicks")
-RECORDS, STEP = 3000, 60
+RECORDS, STEP = 6000, 20
 
 
 def stream() -> MemoryStream:
@@ -38,16 +39,18 @@ def consume(warehouse: Warehouse) -> None:
             engine.apply({shard: window}, patience=0)
 
 
-def test_each_record_is_in_the_table_once_after_kills_at_every_call(tmp_path: Path) -> None:
+def test_each_record_is_in_the_table_once_after_kills_around_every_call(
+    tmp_path: Path,
+) -> None:
     uri = f"embedded://{tmp_path}/w"
     kills = 0
-    for calls in range(1, 300, 2):
-        code = run_until_call(uri, consume, calls, after=calls % 4 == 1)
+    for calls, after in product(range(1, 300), (False, True)):
+        code = run_until_call(uri, consume, calls, after=after)
         if code == 0:
             break
         assert code == KILLED
         kills += 1
-    assert kills > 15
+    assert kills >= 100
     warehouse = connect(uri)
     ((shard, records),) = stream().records.items()
     end = int(warehouse.stream_positions("web", "clicks")[MemoryStream.stream][shard])
