@@ -145,11 +145,13 @@ class Consumer:
         Whatever ends it, the table has each record once, and the next consumer goes on.
 
         Raises:
+            InvalidName: The table has other partition keys.
             RecordsExpired: The stream has dropped records that the table lacks.
             SchemaMismatch: The columns of the function do not fit the table.
             CheckFailed: A check of the table failed.
             StreamUnavailable: The stream does not exist.
         """
+        self._patiently(self._engine.check_keys)
         positions = self._patiently(self._engine.positions)
         try:
             self._source.shards()  # a stream that does not exist fails here

@@ -32,6 +32,7 @@ from airflow_sfx.streams.applying.refusals import declared_types, without_refuse
 from airflow_sfx.streams.applying.running import Failure, Ran, Runner
 from airflow_sfx.streams.applying.windows import Windows
 from airflow_sfx.streams.source import StreamRecord
+from airflow_sfx.warehouse.write.window import WINDOW
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.warehouse import Warehouse
@@ -171,6 +172,23 @@ class Engine:
             )
         self._known = known
         return known
+
+    def check_keys(self) -> None:
+        """Refuse rules whose partition keys are not those of the table, if there is one.
+
+        Raises:
+            InvalidName: They are not.
+        """
+        info = self._warehouse.metastore.get_table(self._table)
+        have = [key.name.lower() for key in info.keys] if info else []
+        wanted = [*(key.lower() for key in self._rules.partition_by), WINDOW]
+        if info and have != wanted:
+            raise InvalidName(
+                f"{self._table} has the partition keys {', '.join(have) or '(none)'}, and rows of"
+                f" {self._stream} would have {', '.join(wanted)}: name its keys but for {WINDOW!r},"
+                " in their order, or another table",
+                table=str(self._table),
+            )
 
     def apply(
         self,

@@ -14,6 +14,7 @@ from airflow_sfx.core.partition import partition_value
 from airflow_sfx.portability.function import Portable
 from airflow_sfx.streams.applying.running import Ran
 from airflow_sfx.streams.source import StreamRecord
+from airflow_sfx.warehouse.write.window import WINDOW
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +49,13 @@ class Windows:
 
     def __post_init__(self) -> None:
         given = {one.name: one.feature.kind for one in self.function.outputs}
+        if taken := [name for name in given if name.lower() == WINDOW]:
+            raise InvalidName(
+                f"{self.function.name} gives a column named {taken[0]!r}, which is the partition"
+                " key of each window: rename the column"
+            )
+        if twice := [key for key in self.partition_by if self.partition_by.count(key) > 1]:
+            raise InvalidName(f"the partition key {twice[0]!r} occurs twice: name each key once")
         for name in self.partition_by:
             if name not in given and name not in _MADE:
                 raise InvalidName(

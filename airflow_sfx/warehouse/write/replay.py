@@ -98,8 +98,11 @@ def _refuse_compacted(table: Table, heads: Mapping[str, Head]) -> None:
     for name, head in heads.items():
         if head.entry is not None and head.entry.operation is Operation.COMPACT:
             raise CommitConflict(
-                f"{table.describe(name)} was compacted with others: nothing was replayed; roll back"
-                f" the compaction (version {head.entry.version}), replay, and compact again",
+                f"{table.describe(name)} was compacted with others, and nothing was replayed",
+                remedy=f"roll back the compaction, by rollback_commit(…, {head.entry.commit!r}),"
+                " replay, and compact again",
+                cli_remedy="roll back the compaction, by `sfx rollback --commit"
+                f" {table.ref} {head.entry.commit}`, replay, and compact again",
                 table=str(table.ref),
                 partition=name,
             )

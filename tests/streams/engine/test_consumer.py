@@ -337,3 +337,11 @@ def test_a_shard_that_expired_unread_is_not_skipped_silently(warehouse: Warehous
     stream.on_expired = "continue"
     with consuming(warehouse, stream):
         eventually(lambda: numbers(warehouse) == good(more))
+
+
+def test_a_table_with_other_keys_is_refused_before_the_first_record(warehouse: Warehouse) -> None:
+    frame = pd.DataFrame({"n": [1], "day": ["20161101"]})
+    warehouse.store_dataframe(frame, "web", "clicks", partition_by=["day"])
+    consumer = Consumer(warehouse, MemoryStream(1), squares, TABLE, Rules(("day",)))
+    with pytest.raises(InvalidName, match="the partition keys day, and rows .* day, window: name"):
+        consumer.run()

@@ -291,6 +291,7 @@ def test_a_table_that_lost_its_positions_stops_the_engine(warehouse: Warehouse) 
         ({"max_attempts": 0}, "max_attempts=0 is not a number from 1"),
         ({"partition_by": ["month"]}, "'month' is not a column that squares gives"),
         ({"partition_by": "day"}, "is not a list"),
+        ({"partition_by": ["day", "day"]}, "'day' occurs twice"),
         ({"event_time": "n"}, "the event time 'n' is not a column of times"),
         ({"late_after": timedelta(1)}, "late_after needs the event time"),
         ({"late_after": -timedelta(1), "event_time": "at"}, "is not a duration"),
@@ -301,6 +302,16 @@ def test_rules_that_cannot_be_kept_are_refused(
 ) -> None:
     with pytest.raises(InvalidName, match=message):
         engine_of(warehouse, **rules)
+
+
+@sfx.portable(inputs={"n": "bigint"}, outputs={"Window": "bigint"})
+def windowed(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.rename(columns={"n": "Window"})
+
+
+def test_a_function_that_gives_the_key_of_windows_is_refused_at_once(warehouse: Warehouse) -> None:
+    with pytest.raises(InvalidName, match="windowed gives a column named '.indow'"):
+        Engine(warehouse, "memory:clicks", windowed, TABLE, Rules())
 
 
 def narrow_table(warehouse: Warehouse) -> None:

@@ -91,7 +91,10 @@ def dead_letters(
     columns = ["shard", "sequence", "arrived", "attempts", "error", "data"]
     cells = [[*(one[name] for name in columns[:-1]), _text(one["data"])[:_SHOWN]] for one in rows]
     title = f"{output.counted(len(rows), 'dead letter')} in {dead}"
-    output.table(title, columns, cells[:limit], right=["attempts"], below=["error", "data"])
+    none = f"no dead letters in {dead}"
+    output.table(
+        title, columns, cells[:limit], right=["attempts"], below=["error", "data"], none=none
+    )
 
 
 def _rows(settings: Settings, database: str, table: str, since: Any) -> list[dict[str, Any]]:

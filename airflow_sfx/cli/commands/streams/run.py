@@ -220,8 +220,9 @@ class _Printer:
             return
         self._due = now + _EVERY
         output.say(
-            f"{progress.at:%H:%M:%S} {self._records} records, {self._rows} rows,"
-            f" {self._dead} dead letters, {progress.shards} shards{_behind(progress.behind)}"
+            f"{progress.at:%H:%M:%S} {output.counted(self._records, 'record')},"
+            f" {output.counted(self._rows, 'row')}, {output.counted(self._dead, 'dead letter')},"
+            f" {output.counted(progress.shards, 'shard')}{_behind(progress.behind)}"
         )
         self._records = self._rows = self._dead = 0
 
