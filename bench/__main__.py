@@ -27,8 +27,6 @@ def main() -> None:
     parser.add_argument(
         "--runs", type=int, default=7, help="counted runs of each contestant (default 7)"
     )
-    parser.add_argument("--only", nargs="*", help="parts to run (default all)")
-    options = parser.parse_args()
     parts = {
         "one": lambda folder: speed.one_partition(folder, options.runs),
         "many": lambda folder: speed.many_partitions(folder, options.runs),
@@ -68,6 +66,15 @@ def main() -> None:
         "r": lambda folder: r_frames.in_r(folder, options.runs),
         "imports": lambda _: memory.import_times(options.runs),
     }
+    names = ", ".join(parts)
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        choices=parts,
+        metavar="PART",
+        help=f"parts to run (default all): {names}",
+    )
+    options = parser.parse_args()
     results: dict[str, object] = (
         json.loads(RESULTS.read_text())["results"] if options.only and RESULTS.exists() else {}
     )

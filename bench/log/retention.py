@@ -28,7 +28,7 @@ def plan(folder: Path, runs: int) -> dict[str, object]:
         _fill(warehouse)
         plans = [child(PLAN, warehouse.uri) for _ in range(runs)]
     return {
-        f"S3 + Hive: plan of retention, {PARTITIONS:,} partitions × {NIGHTS} batches": {
+        f"plan of retention, {PARTITIONS:,} partitions × {NIGHTS} batches, S3 + Hive": {
             "batches to retire": plans[0]["batches to retire"],
             "seconds": statistics.median(one["seconds"] for one in plans),
             "peak MB": max(one["peak MB"] for one in plans),
