@@ -95,7 +95,7 @@ def _lengthen(warehouse: sfx.Warehouse, table: str, name: str) -> None:
             at,
             first.producer,
             first.reason,
-            commit_id(at, version),
+            commit_id(at, version, f"{version:08x}"),
             partitions=1,
             recent=(Mark(name, version - 1, first.batch_id),),
             applied=version - 1,

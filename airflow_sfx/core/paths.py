@@ -254,67 +254,56 @@ def path_step(text: str) -> str:
     return f"{encoded[:120]}~{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-_COMMIT_ID = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{6}\.[0-9]{6}-[0-9]{1,18}", re.ASCII)
+_COMMIT_ID = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{6}\.[0-9]{6}-[0-9]{1,18}-[0-9a-f]{8}", re.ASCII
+)
 
 
-def commit_time(commit: str) -> datetime | None:
-    """Return when a commit began by its name, in UTC; None for other names.
+def commit_id(moment: datetime, version: int, mark: str) -> str:
+    """Return the ID of a commit: its time, the number of its entry in the table's log, and a mark.
 
-    Example:
-        >>> str(commit_time("2016-11-02/234252.000005-42"))
-        '2016-11-02 23:42:52.000005+00:00'
-    """
-    if not _COMMIT_ID.fullmatch(commit):
-        return None
-    try:
-        at = datetime.strptime(commit.rpartition("-")[0], "%Y-%m-%d/%H%M%S.%f")
-    except ValueError:
-        return None
-    return at.replace(tzinfo=UTC)
-
-
-def commit_id(moment: datetime, version: int) -> str:
-    """Return the ID of a commit: its time, and the number of its entry in the table's log.
-
-    So commits of all tables sort by time, and one of a table is found without a search.
+    So commits of all tables sort by time, and one of a table is found without a search. Two writers
+    that try to make the same version at the same time, as after a clock that was ahead, have
+    different marks.
 
     Args:
         moment: The time of the commit, with a time zone.
         version: The number of the entry.
+        mark: 8 hexadecimal digits that no other try has.
 
     Returns:
         The ID, with one slash.
 
     Example:
-        >>> commit_id(datetime(2016, 11, 2, 23, 42, 52, 5, tzinfo=UTC), 42)
-        '2016-11-02/234252.000005-42'
+        >>> commit_id(datetime(2016, 11, 2, 23, 42, 52, 5, tzinfo=UTC), 42, "9f3a01bc")
+        '2016-11-02/234252.000005-42-9f3a01bc'
     """
-    return f"{moment.astimezone(UTC):%Y-%m-%d/%H%M%S.%f}-{version}"
+    return f"{moment.astimezone(UTC):%Y-%m-%d/%H%M%S.%f}-{version}-{mark}"
 
 
 def commit_version(commit: str) -> int:
     """Return the number of a commit's entry in the log.
 
     Example:
-        >>> commit_version("2016-11-02/234252.000005-42")
+        >>> commit_version("2016-11-02/234252.000005-42-9f3a01bc")
         42
     """
-    return int(require_commit_id(commit).rpartition("-")[2])
+    return int(require_commit_id(commit).split("-")[-2])
 
 
 def require_commit_id(text: str) -> str:
-    """Return a text if it is the name of a commit, as `new_commit_id` makes them.
+    """Return a text if it is the name of a commit, as `commit_id` makes them.
 
     Raises:
         InvalidName: It is not.
 
     Example:
-        >>> require_commit_id("2016-11-02/234252.000005-42")
-        '2016-11-02/234252.000005-42'
+        >>> require_commit_id("2016-11-02/234252.000005-42-9f3a01bc")
+        '2016-11-02/234252.000005-42-9f3a01bc'
     """
     if not isinstance(text, str) or _COMMIT_ID.fullmatch(text) is None:
         raise InvalidName(
             f"{text!r:.80} is not the ID of a commit: pass one as `sfx audit` lists them, such as"
-            " 2016-11-02/234252.000005-42"
+            " 2016-11-02/234252.000005-42-9f3a01bc"
         )
     return text

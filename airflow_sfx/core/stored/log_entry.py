@@ -47,13 +47,12 @@ class EntryHeader:
         at: The time of the commit in UTC; later than that of the entry before.
         producer: Who made it.
         reason: Why, in the words of its author.
-        commit: The commit's ID.
+        commit: The commit's ID, which no other entry has, so that a writer recognises its own.
         partitions: The number of partitions that it changed.
         base: The version of the checkpoint that says what is not in ``recent``, or 0 for none.
         recent: The partitions that changed after the checkpoint and before this entry.
         applied: The metastore is known to have what this version and earlier ones made current.
         undo: The ID that the commits of one undo in several tables share, or empty.
-        nonce: A text that no other entry has, so that a writer recognises its own.
         positions: How far streams have been consumed into the table, as of this version.
         consumed: The records of streams that this entry added.
     """
@@ -69,7 +68,6 @@ class EntryHeader:
     recent: tuple[Mark, ...] = ()
     applied: Count = 0
     undo: str = ""
-    nonce: str = ""
     positions: Positions = field(default_factory=dict, hash=False)
     consumed: Ranges = field(default_factory=dict, hash=False)
 
@@ -146,7 +144,6 @@ def entry_to_bytes(header: EntryHeader, entries: Sequence[LogEntry]) -> bytes:
         "recent": header.recent,
         "applied": header.applied,
         "attempts": [dict(one) for one in attempts],
-        "nonce": header.nonce,
     }
     optional = {"undo": header.undo, "positions": header.positions, "consumed": header.consumed}
     members |= {name: value for name, value in optional.items() if value}

@@ -6,6 +6,7 @@ process that finds it behind updates it.
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -402,7 +403,7 @@ def _header(
         at=at,
         producer=author.producer,
         reason=author.reason,
-        commit=commit_id(at, version),
+        commit=commit_id(at, version, secrets.token_hex(4)),
         partitions=len(changes),
         applied=applied,
         undo=author.undo,

@@ -7,7 +7,6 @@ there are.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -148,7 +147,7 @@ class TableLog:
             WarehouseUnavailable: The outcome is unknown, or nothing was written.
         """
         path = self._layout.log_entry(header.version)
-        data = entry_to_bytes(replace(header, nonce=uuid.uuid4().hex), entries)
+        data = entry_to_bytes(header, entries)
         try:
             created = self._store.put_if_absent(path, data)
         except WarehouseUnavailable as error:

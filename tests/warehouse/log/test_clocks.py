@@ -12,6 +12,7 @@ import pytest
 import airflow_sfx as sfx
 from airflow_sfx.warehouse.batch import batch_writer
 from airflow_sfx.warehouse.log import commit
+from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.builders import put
 
@@ -110,3 +111,33 @@ def test_times_that_are_not_yet_to_come_ask_the_storage_nothing(warehouse, monke
     )
     numbers(warehouse, as_of=now())
     assert not [path for path in looked if "/log/" in path]
+
+
+def test_two_erasures_at_once_after_a_clock_that_was_ahead_delete_what_both_expire(
+    warehouse, clock, monkeypatch
+) -> None:
+    """Both take the microsecond after the last commit, and the same number."""
+    clock(HOUR)
+    pins = [put(warehouse, number) for number in range(3)]
+    clock(NONE)
+
+    def erase(number: int) -> None:
+        warehouse.erase("sales", "items", where=f"n = {number}", grace=NONE, dry_run=False)
+
+    write = tombstones.write
+
+    def write_beside_another(*arguments: object) -> None:
+        monkeypatch.setattr(tombstones, "write", write)
+        write(*arguments)
+        erase(1)
+
+    monkeypatch.setattr(tombstones, "write", write_beside_another)
+    erase(2)
+    for number in (1, 2):
+        assert warehouse.erase("sales", "items", where=f"n = {number}").batches == ()
+    assert numbers(warehouse, partitions=["a"]) == []
+    warehouse.rollback("sales", "items", ["a"])
+    assert numbers(warehouse, partitions=["a"]) == []  # without the row 1
+    erase(3)
+    there = warehouse.store.list_directories("sales.db/items/a")
+    assert not {pin.batch_id for pin in pins[1:]} & set(there)

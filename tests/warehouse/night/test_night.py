@@ -33,7 +33,8 @@ def found(warehouse: sfx.Warehouse, **more: object) -> list[tuple[str, str, str 
 def earlier(warehouse: sfx.Warehouse, table: str, at: datetime, rows: int = 100) -> None:
     """Note a publish of an earlier night, as the index would have it."""
     opened = Table.find(sfx.TableRef("s", table), warehouse.store, warehouse.metastore)
-    path, content = commit_event(opened, "publish", at, [rows], "2016-11-02/234252.000005-9")
+    commit = "2016-11-02/234252.000005-9-9f3a01bc"
+    path, content = commit_event(opened, "publish", at, [rows], commit)
     warehouse.store.put_if_absent(path, content)
 
 
