@@ -97,8 +97,8 @@ class LogEntry:
         parent: The number of the entry that changed the partition before, or 0 for the first.
         origin: The number of the entry that first made ``batch_id`` current.
         previous_origin: The same for ``previous``, or 0 for no batch.
-        newest: The greatest batch ID of the partition so far, published or discarded; the next one
-            is greater.
+        newest: The greatest batch ID of the partition so far, published, discarded or expired; the
+            next one is greater.
         attempts: The newest attempt of each task instance that changed the partition recently.
         rows: The number of rows of ``batch_id``.
         bytes: The size of ``batch_id`` in bytes.
@@ -259,7 +259,12 @@ def next_entry(
         parent=head.version if head else 0,
         origin=(change.origin or version) if change.batch_id else 0,
         previous_origin=head.origin if head else 0,
-        newest=max(head.newest if head else "", change.batch_id or "", *change.discarded),
+        newest=max(
+            head.newest if head else "",
+            change.batch_id or "",
+            *change.discarded,
+            *change.retired,
+        ),
         attempts=_attempts(head, producer, table, change.partition),
         rows=change.rows,
         bytes=change.bytes,

@@ -18,7 +18,6 @@ import pytest
 from airflow_sfx.core.errors import BatchNotFound, CommitConflict, SfxError, WarehouseUnavailable
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.storage.factory import open_place
-from airflow_sfx.warehouse.log import commit
 from airflow_sfx.warehouse.pins import holds
 from airflow_sfx.warehouse.retention import retire, vacuum
 from airflow_sfx.warehouse.table import tombstones
@@ -364,7 +363,6 @@ def test_the_explorer_finds_a_broken_retention(beginning, monkeypatch, broken) -
             monkeypatch.setattr(module, "held", lambda *_: set())
     else:
         monkeypatch.setattr(rollback, "refuse_retired", lambda *_: None)
-        monkeypatch.setattr(commit, "refuse_just_expired", lambda *_: None)
         action = SCENARIOS["a rollback of one"]
     with pytest.raises((AssertionError, BatchNotFound)):
         for world, outcome in outcomes(

@@ -310,25 +310,27 @@ class BatchWriter:
             the old ones stay.
 
         Raises:
-            BatchNotFound: They have expired meanwhile, as writing them took longer than a day.
+            BatchNotFound: They have expired meanwhile.
         """
         mine = {one.partition: heads[one.partition] for one in manifests}
-        if any(mine[one.partition].newest >= one.batch_id for one in manifests):
-            self.heads.update(mine)
-            self._move(self._take(max(head.newest for head in mine.values())))
-            manifests = [
-                replace(
-                    manifest,
-                    batch_id=self._drafts[manifest.partition].batch_id,
-                    replaced=mine[manifest.partition].batch_id,
-                    location=self._drafts[manifest.partition].location,
-                    files=tuple(self._drafts[manifest.partition].files),
-                )
-                for manifest in manifests
-            ]
-            self._put_manifest(manifests)
-        refuse_expired_writes(self._table, [(one.partition, one.batch_id) for one in manifests])
-        return list(manifests)
+        if all(mine[one.partition].newest < one.batch_id for one in manifests):
+            return list(manifests)
+        newest = {name: head.newest for name, head in mine.items()}
+        refuse_expired_writes(self._table, self.batches.items(), newest)
+        self.heads.update(mine)
+        self._move(self._take(max(newest.values())))
+        moved = [
+            replace(
+                manifest,
+                batch_id=self._drafts[manifest.partition].batch_id,
+                replaced=mine[manifest.partition].batch_id,
+                location=self._drafts[manifest.partition].location,
+                files=tuple(self._drafts[manifest.partition].files),
+            )
+            for manifest in manifests
+        ]
+        self._put_manifest(moved)
+        return moved
 
     def _align(self) -> None:
         """Give batches whose partitions came one by one the same ID, the greatest of theirs."""

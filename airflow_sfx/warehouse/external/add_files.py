@@ -31,7 +31,6 @@ from airflow_sfx.warehouse.log.commit import Author, commit, publish_change
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.table_columns import GivenColumns
 from airflow_sfx.warehouse.table.table import Table
-from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
 
 Admit = Callable[[Table, Mapping[str, Head]], None]
 """Raises if files must not be added to partitions with these heads."""
@@ -114,7 +113,6 @@ def add_files(
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         admit(table, heads)
-        refuse_expired_writes(table, [(one.partition, one.batch_id) for one in manifests])
         return [publish_change(manifest, operation) for manifest in manifests]
 
     give = GivenColumns(manifests, lambda: target.ensure(table, columns, "safe"))

@@ -52,7 +52,7 @@ from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.run_index import run_index_entries
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.table_log import LogState
-from airflow_sfx.warehouse.table.tombstones import refuse_just_expired
+from airflow_sfx.warehouse.table.tombstones import refuse_expired_changes
 
 _RETRY_SECONDS = 300.0
 _NAMES_FOLLOWED = 8
@@ -157,7 +157,7 @@ def commit(
 
     Raises:
         PositionConflict: The table has other positions than the commit demands.
-        BatchNotFound: A new batch has just expired as one that a dead writer left.
+        BatchNotFound: A new batch has expired as one that a dead writer left.
         CommitConflict: Other writers committed first for five minutes, or the plan rejects the
             heads.
         StaleAttempt: A newer attempt of the same task instance changed a partition.
@@ -187,9 +187,7 @@ def commit(
             if nothing:
                 return []
             refuse_dropped(table, changes, heads)
-            refuse_just_expired(
-                table, [(one.batch_id, heads[one.partition].entry) for one in changes]
-            )
+            refuse_expired_changes(table, [(one, heads[one.partition].newest) for one in changes])
             # What the metastore lacks of others later, their writers are about to move.
             lacking = lacking or unapplied(table, log, state)
             applied, others = lacking

@@ -14,14 +14,14 @@ December 2020.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from airflow_sfx.core.batch_id import check_batch_id, moment_of
 from airflow_sfx.core.errors import BatchNotFound, InvalidName
-from airflow_sfx.core.log_entry import LogEntry, Operation
+from airflow_sfx.core.log_entry import Change, Operation
 from airflow_sfx.core.paths import commit_version
 from airflow_sfx.core.producer import Producer
 from airflow_sfx.core.serde import (
@@ -228,53 +228,55 @@ def refuse_retired(
                 raise error
 
 
-def refuse_expired_writes(table: Table, batches: Collection[tuple[str, str]]) -> None:
-    """Raise an error for slowly written batches that an erasure has expired, or is about to.
+def refuse_expired_writes(
+    table: Table, batches: Collection[tuple[str, str]], newest: Mapping[str, str] | None = None
+) -> None:
+    """Raise an error for written batches that have expired as unfinished, or are about to.
 
     Files of theirs may be deleted, so the check comes after their last file. Batches that are young
-    enough cost no request.
+    enough by the writer's clock, and newer than all that the log has, cost no request.
 
     Args:
         table: The table.
         batches: Partition names and batch IDs.
+        newest: For a commit, the greatest batch IDs of partitions in the log, by name: the log
+            decides. None for a write outside of the log, to which an expiry counts that only may
+            come.
 
     Raises:
         BatchNotFound: One is retired, or deleted.
     """
     until = datetime.now(UTC) - _SURELY_WRITING
-    old = [(name, batch_id) for name, batch_id in batches if moment_of(batch_id) < until]
-    known = list_tombstones(table, ended=True, pending=True) if old else []
-    for name, batch_id in old:
+    doubtful = [
+        (name, batch_id)
+        for name, batch_id in batches
+        if moment_of(batch_id) < until or (newest or {}).get(name, "") >= batch_id
+    ]
+    known = list_tombstones(table, ended=True, pending=newest is None) if doubtful else []
+    for name, batch_id in doubtful:
         if tombstone := _naming(known, name, batch_id):
             remedy = (
-                "writing it took longer than a day, and a part of it may be gone: run the job again"
+                "writing it took longer than a day, or the writer's clock is slow, and a part of it"
+                " may be gone: run the job again"
             )
             raise retired_error(table, tombstone, name, batch_id, remedy)
 
 
-def refuse_just_expired(
-    table: Table, changes: Iterable[tuple[str | None, LogEntry | None]]
-) -> None:
-    """Raise an error for a batch that expired as unfinished, of which files may be gone.
+def refuse_expired_changes(table: Table, changes: Sequence[tuple[Change, str]]) -> None:
+    """Raise an error for a new batch that has expired since its writer began.
 
-    A writer with a slow clock takes it for too young to be looked for by `refuse_expired_writes`.
+    A publish of a staged batch has looked for expired ones itself, at less cost.
 
     Args:
         table: The table.
-        changes: The batch that is to become current, or None, and the partition's last change.
+        changes: The changes, each with the greatest batch ID of its partition in the log.
 
     Raises:
-        BatchNotFound: The last change expired the batch.
+        BatchNotFound: One is retired, or deleted.
     """
-    for batch_id, entry in changes:
-        if batch_id and entry is not None and batch_id in entry.retired:
-            raise retirement_of(table, entry.partition, batch_id) or BatchNotFound(
-                f"the batch {batch_id} of {table.describe(entry.partition)} has expired while it"
-                " was written: run the job again",
-                table=str(table.ref),
-                partition=entry.partition,
-                batch_id=batch_id,
-            )
+    new = {one.partition: at for one, at in changes if one.manifest and not one.manifest.staged}
+    made = [(one.partition, one.batch_id or "") for one, _ in changes if one.partition in new]
+    refuse_expired_writes(table, made, new)
 
 
 def retirement_of(table: Table, name: str, batch_id: str) -> BatchNotFound | None:

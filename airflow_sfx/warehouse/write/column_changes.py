@@ -38,7 +38,6 @@ from airflow_sfx.warehouse.log.table_columns import cover_again, release_column
 from airflow_sfx.warehouse.pins.lineage import record_rewritten
 from airflow_sfx.warehouse.read.load import BatchFiles
 from airflow_sfx.warehouse.table.table import Table
-from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
 from airflow_sfx.warehouse.write.store_plan import encoded
 
 if TYPE_CHECKING:
@@ -112,7 +111,6 @@ def change_column(
 
     def plan(heads: Mapping[str, Head]) -> list[Change]:
         refuse_unexpected(table, heads, expected)
-        refuse_expired_writes(table, [(one.partition, one.batch_id) for one in sealed])
         return [publish_change(manifest) for manifest in sealed]
 
     columns = _MetastoreColumns(table, log, change, current, sealed)

@@ -29,7 +29,6 @@ from airflow_sfx.warehouse.quality.run_checks import results_of_table, run_check
 from airflow_sfx.warehouse.quality.subjects import CheckContext
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.table_log import LogState
-from airflow_sfx.warehouse.table.tombstones import refuse_expired_writes
 from airflow_sfx.warehouse.write.store import failures, log_casts, record_inputs, summary
 from airflow_sfx.warehouse.write.store_plan import StoreOptions, StorePlan, plan_store
 
@@ -81,7 +80,6 @@ def store_window(
 
     def changes(heads: Mapping[str, Head]) -> list[Change]:
         _refuse_taken(table, heads)
-        refuse_expired_writes(table, batches.batches.items())
         return [publish_change(manifest) for manifest in manifests]
 
     commit(table, log, batches.heads, changes, author, beside=given, consumed=consumed)

@@ -18,6 +18,7 @@ from airflow_sfx.storage.factory import open_place
 from airflow_sfx.warehouse.batch import batch_writer
 from airflow_sfx.warehouse.batch.batch_writer import BatchWriter
 from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.table import tombstones
 from airflow_sfx.warehouse.warehouse import Warehouse
 from airflow_sfx.warehouse.write.external_batch import ExternalBatch
 
@@ -89,23 +90,37 @@ def test_a_staged_batch_waits_to_be_published(warehouse, frame) -> None:
     assert set(warehouse.load_dataframe("made", "items", [DAY])["price"]) == {7.0}
 
 
+class Shifted(datetime):
+    """A clock that is wrong by some time."""
+
+    ahead = timedelta(0)
+
+    @classmethod
+    def by(cls, ahead: timedelta) -> type[Shifted]:
+        return type("Shifted", (Shifted,), {"ahead": ahead})
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return datetime.now(tz) + cls.ahead
+
+
 @pytest.fixture
 def days_pass(monkeypatch) -> Iterator[Callable[[], None]]:
     """Date the test's claims thirty hours ago, until this is called."""
 
-    class _Then(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> datetime:
-            return datetime.now(tz) - timedelta(hours=30)
-
     with monkeypatch.context() as clock:
-        clock.setattr(batch_writer, "datetime", _Then)
+        clock.setattr(batch_writer, "datetime", Shifted.by(timedelta(hours=-30)))
         yield clock.undo
 
 
 def meanwhile(warehouse: Warehouse, frame: pd.DataFrame) -> None:
     """Store, and let an erasure expire what seems to be unfinished."""
     warehouse.store_dataframe(frame.assign(price=5.0), "made", "items", [DAY])
+    expire(warehouse)
+
+
+def expire(warehouse: Warehouse) -> None:
+    """Expire and delete the batch that seems to be unfinished, by an erasure of no row."""
     report = warehouse.erase(
         "made",
         "items",
@@ -134,6 +149,25 @@ def test_a_batch_of_which_an_erasure_has_deleted_a_part_is_refused(
             batch.close(publish=publish)
     assert set(warehouse.load_dataframe("made", "items", [DAY])["price"]) == {5.0}
     assert warehouse.show("made", "items").staged == ()
+
+
+@pytest.mark.parametrize("day", [DAY, "late"], ids=["of a partition", "of a new partition"])
+def test_a_batch_of_a_writer_with_a_slow_clock_is_refused_however_long_ago_it_expired(
+    warehouse, frame, monkeypatch, day
+) -> None:
+    """Its clock says that the batch is too young to be looked for among the tombstones."""
+    slow = Shifted.by(timedelta(days=-3))
+    monkeypatch.setattr(batch_writer, "datetime", slow)
+    warehouse.store_dataframe(frame, "made", "items", [DAY], partition_keys=["day"])
+    batches = [warehouse.open_batch("made", "items", [day]) for _ in range(2)]
+    monkeypatch.undo()
+    for batch in batches:
+        write(warehouse, batch, frame)
+        expire(warehouse)
+    monkeypatch.setattr(tombstones, "datetime", slow)
+    write(warehouse, batches[0], frame)
+    with pytest.raises(sfx.BatchNotFound, match="was retired on .*: run the job again"):
+        batches[0].close()
 
 
 def test_a_store_that_took_days_stages_nothing_that_an_erasure_has_deleted(
