@@ -57,7 +57,9 @@ def find_orphan_files(
         The orphan files.
     """
     layout, store = table.layout, table.store
-    mentioned = {*named, *_named_by_tombstones(table, known)}
+    ever = {*named, *_named_by_tombstones(table, known)}
+    # What is there of deleted batches was written since, by a writer that was suspended.
+    mentioned = ever - tombstones.refused_by(one for one in known if one.done)
     young = now - UNFINISHED_FOR
 
     def of_partition(name: str) -> dict[Item, bool]:
@@ -68,13 +70,12 @@ def find_orphan_files(
         return {(name, one): has_files(table, layout.batch_dir(name, one)) for one in unknown}
 
     places = _directories(table)
-    ours = {name for name, _ in mentioned}
+    ours = {name for name, _ in ever}
     names = sorted({*(name for name in places if layout.is_partition(name)), *ours})
     parts = map_concurrently(of_partition, names, store.concurrency)
     found = dict.fromkeys(item for some in parts for item, filled in some.items() if filled)
     unfilled = [item for some in parts for item, filled in some.items() if not filled]
-    deleted = tombstones.refused_by(one for one in known if one.done)
-    kept = {batch_id for _, batch_id in mentioned - deleted}
+    kept = {batch_id for _, batch_id in mentioned}
     claims = []
     for batch_id in store.list_directories(layout.batches):
         if not is_batch_id(batch_id) or batch_id in kept:

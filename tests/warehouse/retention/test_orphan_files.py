@@ -246,6 +246,19 @@ def test_a_writer_that_comes_back_after_its_batch_was_given_up_is_refused(
     assert (day, batch.batch_id) not in warehouse.pin("sales", "items").entries
 
 
+@pytest.mark.parametrize("by", [days_later, erase_name])
+def test_what_a_writer_writes_after_its_batch_was_deleted_is_deleted_later(warehouse, by) -> None:
+    store_all(warehouse, name="Ada")
+    batch = warehouse.open_batch("sales", "items", ["late"])
+    path = f"sales.db/items/late/{batch.batch_id}/data/part-%d.parquet"
+    warehouse.store.put_if_absent(path % 0, NAME.encode())
+    by(warehouse)
+    warehouse.store.put_if_absent(path % 1, NAME.encode())
+    assert left(warehouse) == [path % 1]
+    by(warehouse, 6)
+    assert left(warehouse) == []
+
+
 def test_parts_of_an_upload_that_nobody_finished_are_found_and_ended(stack_uri) -> None:
     warehouse = connect(stack_uri)
     store_all(warehouse, name="Ada")
