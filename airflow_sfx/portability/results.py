@@ -91,10 +91,12 @@ class ResultReader:
             )
         names = list(result.columns)  # looking names up would build an index of them
         for name in self._names:
-            if name not in names:
+            found = names.count(name)
+            if found != 1:
+                times = f"the column {name!r} {found} times" if found else f"no column {name!r}"
                 raise SchemaMismatch(
-                    f"the function {self._name} returned no column {name!r}, which outputs="
-                    " declares: return it"
+                    f"the function {self._name} returned {times}, which outputs= declares: return"
+                    " it once"
                 )
         return result, names
 

@@ -295,7 +295,7 @@ def _naive(value: Any) -> datetime:
         raise MisfitError(
             "it has a time zone, and the column has none: declare it as timestamp[us, tz=UTC]"
         )
-    return moment
+    return moment.replace(fold=0)  # which no column has
 
 
 def _aware(value: Any) -> datetime:

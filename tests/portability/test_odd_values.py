@@ -157,12 +157,14 @@ SERIES: dict[str, Any] = {
 }
 
 
+def _as_pandas(values: Any) -> Any:
+    is_arrow = isinstance(values, pa.Array)
+    return pd.array(values, dtype=pd.ArrowDtype(values.type)) if is_arrow else values
+
+
 @pytest.mark.parametrize("name", SERIES)
 def test_a_column_of_any_dtype_is_what_its_values_are_one_by_one(name) -> None:
-    values = SERIES[name]
-    if isinstance(values, pa.Array):
-        values = pd.array(values, dtype=pd.ArrowDtype(values.type))
-    frame = pd.DataFrame({"v": values})
+    frame = pd.DataFrame({"v": _as_pandas(SERIES[name])})
     for kind in KINDS:
         function = unchanged(kind)
         batch = outcome(lambda f=function: f.as_results(f(frame)))
@@ -240,7 +242,7 @@ BAD_ARRAYS: dict[str, Any] = {
 
 @pytest.mark.parametrize("kind", BAD_ARRAYS)
 def test_what_python_cannot_read_of_a_result_is_refused_in_all_ways(kind) -> None:
-    values = pd.array(BAD_ARRAYS[kind], dtype=pd.ArrowDtype(BAD_ARRAYS[kind].type))
+    values = _as_pandas(BAD_ARRAYS[kind])
     function = sfx.portable(inputs={"v": "int"}, outputs={"v": kind})(
         lambda rows: pd.DataFrame({"v": values})
     )
@@ -251,3 +253,38 @@ def test_what_python_cannot_read_of_a_result_is_refused_in_all_ways(kind) -> Non
     ):
         with pytest.raises(sfx.SchemaMismatch, match="what the function <lambda> returned"):
             call()
+
+
+def returning(kind: Any, made: Any) -> Portable:
+    return sfx.portable(inputs={"v": "int"}, outputs={"v": kind})(lambda rows: made)
+
+
+RESULTS: dict[str, Any] = {
+    "twice": pd.DataFrame([[1, 2]], columns=["v", "v"]),
+    "another twice": pd.DataFrame([[1, 2, 1]], columns=["w", "w", "v"]),
+    "two levels": pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("v", "a")])),
+    "names in categories": pd.DataFrame([[1]], columns=pd.CategoricalIndex(["v"])),
+    "a missing name": pd.DataFrame([[1, 2]], columns=[math.nan, "v"]),
+    "a column of another name": pd.Series([1], name="w"),
+    "an index of text": pd.DataFrame({"v": [1]}, index=["a"]),
+    "a missing index": pd.DataFrame({"v": [1]}, index=pd.Index([pd.NA], dtype="Int64")),
+    "an index of levels": pd.DataFrame({"v": [1]}, index=pd.MultiIndex.from_tuples([(0, 0)])),
+    "no frame": None,
+    "no rows": pd.DataFrame({"v": []}),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_an_odd_result_is_the_same_or_refused_alike_in_all_ways(kind) -> None:
+    arrays = [pd.Series(_as_pandas(one)).iloc[:1] for one in SERIES.values() if len(one)]
+    odd = [column([None]) for _ in ODD]
+    for frame, value in zip(odd, ODD, strict=True):
+        frame["v"].array[0] = value
+    for made in (*odd, *(pd.DataFrame({"v": one}) for one in arrays), *RESULTS.values()):
+        function = returning(kind, made)
+        online = outcome(lambda f=function: [f.online(v=1)]).replace(": row 0: ", ": ")
+        for call in (
+            lambda f=function: list(f.stream([{"v": 1}])),
+            lambda f=function: f.as_results(f(pd.DataFrame({"v": [1]}))),
+        ):
+            assert outcome(call).replace(": row 0: ", ": ") == online
