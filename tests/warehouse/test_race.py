@@ -6,13 +6,20 @@ Every change is kept, in one order, and every read is whole.
 from __future__ import annotations
 
 import multiprocessing
+from dataclasses import replace
+from typing import Any
 
 import pandas as pd
+import pytest
 
+import airflow_sfx as sfx
+from airflow_sfx.core.io.timeouts import timeouts_of
 from airflow_sfx.warehouse.connect import connect
+from airflow_sfx.warehouse.warehouse import Warehouse
 from tests.warehouse.faults import FORKS, process
 
 WRITERS, STORES, ROWS = 8, 50, 40
+ONE_ROW = pd.DataFrame({"n": [1]})
 
 
 def write(uri: str, writer: int) -> None:
@@ -106,3 +113,30 @@ def test_a_child_that_was_forked_after_a_store_stores_too(embedded_uri) -> None:
 
     assert child.exitcode == 0
     assert warehouse.load_dataframe("sales", "items", ["20161031"])["n"].tolist() == [2]
+
+
+class Overtaken:
+    """Storage in which another writer always creates the next entry of the log first."""
+
+    def __init__(self, real: Any, other: Warehouse) -> None:
+        self._real, self._other, self.races = real, other, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def put_if_absent(self, path: str, data: bytes) -> bool:
+        if "/_sfx/log/" in path:
+            self.races += 1
+            self._other.store_dataframe(ONE_ROW, "race", "items", ["other"])
+        return bool(self._real.put_if_absent(path, data))
+
+
+def test_a_caller_in_a_hurry_does_not_race_for_as_long_as_a_task(embedded_uri) -> None:
+    other = connect(embedded_uri)
+    other.store_dataframe(ONE_ROW, "race", "items", ["mine"])
+    store: Any = Overtaken(other.store, other)
+    overtaken = Warehouse(replace(other.connection, store=store))
+    with timeouts_of(1), pytest.raises(sfx.CommitConflict, match="again and again for 1 s"):
+        overtaken.store_dataframe(ONE_ROW, "race", "items", ["mine"])
+    assert store.races > 1
+    assert len(other.history("race", "items", ["mine"])) == 1

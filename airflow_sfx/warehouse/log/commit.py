@@ -23,6 +23,7 @@ from airflow_sfx.core.errors import (
     TableNotFound,
 )
 from airflow_sfx.core.io.retry import attempts
+from airflow_sfx.core.io.timeouts import TRY_SECONDS, timeouts
 from airflow_sfx.core.log_entry import Change, LogEntry, Operation, next_entry, time_after
 from airflow_sfx.core.manifest import Manifest
 from airflow_sfx.core.paths import commit_id
@@ -55,6 +56,7 @@ from airflow_sfx.warehouse.table.table_log import LogState
 from airflow_sfx.warehouse.table.tombstones import refuse_expired_changes
 
 _RETRY_SECONDS = 300.0
+"""For how long other writers may be first, for a caller who has the time of a task."""
 _NAMES_FOLLOWED = 8
 """How often a table may be renamed while one batch becomes current."""
 
@@ -158,7 +160,8 @@ def commit(
     Raises:
         PositionConflict: The table has other positions than the commit demands.
         BatchNotFound: A new batch has expired as one that a dead writer left.
-        CommitConflict: Other writers committed first for five minutes, or the plan rejects the
+        CommitConflict: Other writers committed first for five minutes, or for as long as
+            `timeouts` allow if they are those of a caller in a hurry; or the plan rejects the
             heads.
         StaleAttempt: A newer attempt of the same task instance changed a partition.
         TableNotFound: The table was dropped, or lost its name before anything changed. The message
@@ -166,11 +169,12 @@ def commit(
         WarehouseUnavailable: The object store or the metastore failed. The message says whether
             the log has the change.
     """
-    began = time.monotonic()
+    began, limit = time.monotonic(), timeouts().total
+    most = _RETRY_SECONDS if limit >= TRY_SECONDS else limit
     changes: Sequence[Change] | None = None
     lacking: tuple[int, list[LogEntry]] | None = None
     with Moving(table) as moving:
-        for attempt in attempts(_RETRY_SECONDS, first=0.004, longest=0.25):
+        for attempt in attempts(most, first=0.004, longest=0.25):
             state = log.state if attempt == 1 else log.look()
             if more is not None:
                 heads = {**dict.fromkeys(more(state), Head()), **heads}
@@ -219,7 +223,7 @@ def commit(
     name = changes[0].partition if changes else ""
     raise CommitConflict(
         f"other writers changed {table.describe(name)} first, again and again for"
-        f" {_RETRY_SECONDS:.0f} s: nothing was changed; try again later",
+        f" {most:.0f} s: nothing was changed; try again later",
         table=str(table.ref),
         partition=name,
     )
