@@ -32,7 +32,7 @@ from airflow_sfx.streams.applying.refusals import declared_types, without_refuse
 from airflow_sfx.streams.applying.running import Failure, Ran, Runner
 from airflow_sfx.streams.applying.windows import Windows
 from airflow_sfx.streams.source import StreamRecord
-from airflow_sfx.warehouse.write.window import WINDOW
+from airflow_sfx.warehouse.log.compactions import WINDOW
 
 if TYPE_CHECKING:
     from airflow_sfx.warehouse.warehouse import Warehouse

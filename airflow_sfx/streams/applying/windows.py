@@ -14,7 +14,7 @@ from airflow_sfx.core.partition import partition_value
 from airflow_sfx.portability.function import Portable
 from airflow_sfx.streams.applying.running import Ran
 from airflow_sfx.streams.source import StreamRecord
-from airflow_sfx.warehouse.write.window import WINDOW
+from airflow_sfx.warehouse.log.compactions import WINDOW
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -33,6 +33,7 @@ from airflow_sfx.core.stored.log_entry import EntryHeader, Mark
 from airflow_sfx.core.validation import storable_text
 from airflow_sfx.metastore.base import Move, TableInfo
 from airflow_sfx.storage.concurrency import put_all
+from airflow_sfx.warehouse.log.compactions import refuse_half_compactions
 from airflow_sfx.warehouse.log.event_facts import EventFacts
 from airflow_sfx.warehouse.log.event_index import REWRITE, commit_event
 from airflow_sfx.warehouse.log.events import Committed, emit
@@ -162,7 +163,7 @@ def commit(
         BatchNotFound: A new batch has expired as one that a dead writer left.
         CommitConflict: Other writers committed first for five minutes, or for as long as
             `timeouts` allow if they are those of a caller in a hurry; or the plan rejects the
-            heads.
+            heads, or a compaction would be undone in part.
         StaleAttempt: A newer attempt of the same task instance changed a partition.
         TableNotFound: The table was dropped, or lost its name before anything changed. The message
             says what became of the batches.
@@ -191,6 +192,7 @@ def commit(
             if nothing:
                 return []
             refuse_dropped(table, changes, heads)
+            refuse_half_compactions(table, log, state, heads, changes)
             refuse_expired_changes(table, [(one, heads[one.partition].newest) for one in changes])
             # What the metastore lacks of others later, their writers are about to move.
             lacking = lacking or unapplied(table, log, state)

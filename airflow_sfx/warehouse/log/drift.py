@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from airflow_sfx.metastore.base import PartitionInfo
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
-from airflow_sfx.warehouse.log.same_days import refuse_same_days, spellings
+from airflow_sfx.warehouse.table.same_days import refuse_same_days, spellings
 from airflow_sfx.warehouse.table.table import Table
 
 RECHECK_SECONDS = 2.0

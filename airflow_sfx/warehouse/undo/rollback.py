@@ -13,6 +13,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, Expected, commit, refuse_unexpected
+from airflow_sfx.warehouse.log.compactions import refuse_half_compactions
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.resolve import heads_to_read
 from airflow_sfx.warehouse.table.table import Table
@@ -108,6 +109,7 @@ def plan_rollback(
         BatchNotFound: There is no earlier batch, or the partition never had ``to``.
         InvalidName: ``to`` is not a batch ID.
         InconsistentBatch: The target batch's manifest or a log entry is missing.
+        CommitConflict: A compaction would be undone in part.
     """
     if to is not None:
         check_batch_id(to)
@@ -116,6 +118,7 @@ def plan_rollback(
     seen = read_tombstones(table)
     targets = _targets(table, log, names, heads, to, versions(seen.active))
     changes = granted(table, [back_to(name, made) for name, made in targets.items()], seen)
+    refuse_half_compactions(table, log, log.state, heads, changes)
     batches = {change.partition: change.batch_id for change in changes}
     return [
         RollbackStep.of(
@@ -206,9 +209,16 @@ def _target(
         return None if head.batch_id in same else _find(table, log, name, head, to, same)
     before = _dropped(log, name, head) or origin_of(log, name, head.entry)
     if before is None or not before.previous_origin:
+        compacted = before is not None and before.operation is Operation.COMPACT
         raise BatchNotFound(
-            f"{table.describe(name)} has no batch before {head.batch_id}, its first: there is"
-            " nothing to roll back to",
+            f"{table.describe(name)} has no batch before {head.batch_id}, its first",
+            remedy=f"roll back its compaction, by rollback_commit(…, {before.commit!r})"
+            if before and compacted
+            else "there is nothing to roll back to",
+            cli_remedy=f"roll back its compaction: `sfx rollback --commit {table.ref}"
+            f" {before.commit}`"
+            if before and compacted
+            else "",
             table=str(table.ref),
             partition=name,
             batch_id=head.batch_id,

@@ -22,6 +22,7 @@ from airflow_sfx.core.log_entry import Change, LogEntry, Operation
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit
+from airflow_sfx.warehouse.log.compactions import refuse_half_compactions
 from airflow_sfx.warehouse.log.metastore_sync import foreign_changes
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.resolve import heads_to_read
@@ -64,7 +65,7 @@ def roll_back_run(
     Raises:
         BatchNotFound: A target batch has expired; nothing was rolled back.
         InconsistentBatch: A log or a target batch is damaged; nothing was rolled back.
-        CommitConflict: The plan differs from what was expected.
+        CommitConflict: The plan differs from what was expected, or would undo a compaction in part.
     """
     undoing = _Undo(scope, replace(author, undo=uuid.uuid4().hex))
     parts = [undoing.plan(one) for one in scope.tables]
@@ -229,6 +230,11 @@ class _Undo:
             if change
         ]
         plan.changes.extend(_granted(table, wanted, read_tombstones(table), plan.problems))
+        if not plan.problems:
+            try:
+                refuse_half_compactions(table, log, log.state, heads, plan.changes)
+            except CommitConflict as error:
+                plan.problems.append(error)
         return plan
 
     def _done(self, log: PartitionLog, name: str, head: Head) -> LogEntry | None:
@@ -352,6 +358,8 @@ def _refusal(scope: Scope, problems: Sequence[SfxError]) -> SfxError:
         " partition"
     )
     first = problems[0]
+    if isinstance(first, CommitConflict):  # the only one of its table, with its own remedy
+        return first
     if any(isinstance(problem, InconsistentBatch) for problem in problems):
         return InconsistentBatch(
             message, problems=tuple(reasons), table=first.table, partition=first.partition

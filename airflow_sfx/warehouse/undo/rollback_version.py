@@ -16,6 +16,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, Expected, commit, refuse_unexpected
+from airflow_sfx.warehouse.log.compactions import refuse_half_compactions
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.resolve import heads_to_read, state_at
 from airflow_sfx.warehouse.table.table import Table
@@ -104,6 +105,8 @@ def plan_rollback_to_version(
     names = sorted(log.look().since(version)) if partitions is None else named
     heads = heads_to_read(table, log, names)
     steps = {one.change.partition: one for one in undo.steps(heads, read_tombstones(table))}
+    changes = [one.change for one in steps.values()]
+    refuse_half_compactions(table, log, log.state, heads, changes)
     found = []
     for name in names:
         step, now = steps.get(name), heads[name].batch_id

@@ -17,12 +17,18 @@ from typing import TYPE_CHECKING, Any
 from airflow_sfx.core.errors import InconsistentBatch, InvalidName
 from airflow_sfx.core.log_entry import Change, Operation
 from airflow_sfx.core.manifest import Manifest
-from airflow_sfx.core.partition import Partition, partition_list, partition_value, unescape
+from airflow_sfx.core.partition import partition_list, partition_value, unescape
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.warehouse.batch.batch_writer import BatchWriter
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit, publish_change, refuse_unexpected
+from airflow_sfx.warehouse.log.compactions import (
+    COMPACTED,
+    WINDOW,
+    compacted_name,
+    is_of_windows,
+)
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.table_columns import GivenColumns
 from airflow_sfx.warehouse.pins.lineage import record_merged
@@ -30,14 +36,11 @@ from airflow_sfx.warehouse.read.load import load_manifests
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.write.row_sums import RowSums
 from airflow_sfx.warehouse.write.store_plan import StoreOptions, plan_store
-from airflow_sfx.warehouse.write.window import WINDOW
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _PIECE = 8 << 20
-COMPACTED = "compacted"
-"""The window of the rows of several windows."""
 
 
 def compact(
@@ -102,7 +105,7 @@ _Groups = Mapping[str, Mapping[str, str]]
 def _groups(table: Table, prefix: str | Sequence[object]) -> _Groups:
     """Return what is to be compacted; groups without windows are left out."""
     keys = [key.name for key in table.info.keys]
-    if keys[-1:] != [WINDOW]:
+    if not is_of_windows(table):
         raise InvalidName(
             f"{table.ref} has the partition keys {', '.join(keys) or '(none)'}: only a table of a"
             f" stream, whose last key is {WINDOW!r}, can be compacted"
@@ -116,11 +119,10 @@ def _groups(table: Table, prefix: str | Sequence[object]) -> _Groups:
     found: dict[str, dict[str, str]] = {}
     matched = False
     for name, mark in PartitionLog(table).marks().items():
-        *values, _ = table.layout.partition(name).values
+        values = table.layout.partition(name).values
         if mark.batch_id is not None and tuple(values[: len(first)]) == first:
             matched = True
-            merged = table.layout.name(Partition((*values, COMPACTED)))
-            found.setdefault(merged, {})[name] = mark.batch_id
+            found.setdefault(compacted_name(table, name), {})[name] = mark.batch_id
     if not matched:
         raise table.missing(
             "", f"has no partition that begins with {'/'.join(first) or 'any value'}"

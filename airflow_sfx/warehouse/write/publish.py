@@ -17,8 +17,8 @@ from airflow_sfx.warehouse.log.commit import (
     refuse_unexpected,
 )
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
-from airflow_sfx.warehouse.log.same_days import refuse_same_days, spellings
 from airflow_sfx.warehouse.log.table_columns import GivenColumns, cover
+from airflow_sfx.warehouse.table.same_days import refuse_same_days, spellings
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.table.tombstones import refuse_retired
 from airflow_sfx.warehouse.write.discard import refuse_discarded

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_sfx.core.errors import InvalidName, SchemaMismatch
 from airflow_sfx.warehouse.batch.target import Target
+from airflow_sfx.warehouse.log.compactions import WINDOW
 from airflow_sfx.warehouse.write.store_plan import StoreOptions, plan_store, typed_partition
-from airflow_sfx.warehouse.write.window import WINDOW, with_window
+from airflow_sfx.warehouse.write.window import with_window
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,11 +21,12 @@ from airflow_sfx.warehouse.batch.batch_writer import BatchWriter
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit, publish_change, refuse_unexpected
+from airflow_sfx.warehouse.log.compactions import WINDOW
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.table_columns import GivenColumns
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.write.store_plan import StoreOptions, StorePlan, plan_store
-from airflow_sfx.warehouse.write.window import LATE, WINDOW, with_window
+from airflow_sfx.warehouse.write.window import LATE, with_window
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -23,6 +23,7 @@ from airflow_sfx.core.positions import Consumed, Positions
 from airflow_sfx.warehouse.batch.batch_writer import BatchWriter
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.log.commit import Author, commit, position_conflict, publish_change
+from airflow_sfx.warehouse.log.compactions import WINDOW
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.table_columns import GivenColumns
 from airflow_sfx.warehouse.quality.run_checks import results_of_table, run_checks
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
     from airflow_sfx.frames._typing import AnyArray
 
-WINDOW = "window"
-"""The last partition key of a table of windows."""
 LATE = "late-"
 """What the window of late rows begins with."""
 

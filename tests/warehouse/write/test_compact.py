@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -178,3 +180,79 @@ def test_sums_of_rows_differ_where_rows_do() -> None:
         total(b=[1, 2], a=["x", "y"]),
     ):
         assert other != same
+
+
+def undo(warehouse: Warehouse, place: list[str]) -> str:
+    """Return the commit that last compacted a partition."""
+    return warehouse.history("web", "clicks", partition=place, limit=None)[0].commit
+
+
+def test_a_compaction_is_undone_as_a_whole(warehouse) -> None:
+    """Windows beside their compacted batch would double rows, and neither would lose them."""
+    merged = [DAYS[0], "13", "compacted"]
+    pin = add(warehouse, 1)
+    window, *_ = pin.batches
+    add(warehouse, 2)
+    warehouse.compact("web", "clicks", DAYS[0])
+    first = undo(warehouse, merged)
+    with pytest.raises(sfx.BatchNotFound, match=f"roll back its compaction, .*{first}"):
+        warehouse.rollback("web", "clicks", merged)
+    add(warehouse, 3)
+    warehouse.compact("web", "clicks", DAYS[0])
+    last, wanted = undo(warehouse, merged), rows(warehouse)
+    old = sfx.BatchPin("web", "clicks", pin.location, ((window, pin.batches[window]),))
+    for half in (
+        lambda: warehouse.rollback("web", "clicks", window.split("/")),
+        lambda: warehouse.plan_rollback("web", "clicks", window.split("/")),
+        lambda: warehouse.publish(old),
+        lambda: warehouse.rollback_commit("web", "clicks", first),
+    ):
+        with pytest.raises(sfx.CommitConflict, match="both would be current") as refused:
+            half()
+        assert last in str(refused.value)
+    (plan,) = warehouse.rollback_commit("web", "clicks", first, dry_run=True)
+    assert "both would be current" in plan.blocked[0]
+    with pytest.raises(sfx.CommitConflict, match="neither would be current"):
+        warehouse.rollback("web", "clicks", merged)
+    assert rows(warehouse) == wanted
+    for commit in (last, first):
+        warehouse.rollback_commit("web", "clicks", commit)
+        assert rows(warehouse) == wanted
+
+
+def test_a_table_goes_back_to_a_version_before_its_compaction(embedded_uri) -> None:
+    warehouse = sfx.connect(embedded_uri)
+    for number in (1, 2):
+        add(warehouse, number)
+    warehouse.compact("web", "clicks")
+    warehouse.rollback("web", "clicks", to_version=1)
+    assert rows(warehouse) == [-1, 1]
+    warehouse.rollback("web", "clicks", to_version=3)
+    assert rows(warehouse) == [-2, -1, 1, 2]
+
+
+def test_a_window_comes_back_after_what_it_was_compacted_into_was_dropped(embedded_uri) -> None:
+    warehouse = sfx.connect(embedded_uri)
+    window = next(iter(add(warehouse, 1).batches)).split("/")
+    merged = [*window[:2], "compacted"]
+    warehouse.compact("web", "clicks")
+    warehouse.drop("web", "clicks", merged)
+    warehouse.rollback("web", "clicks", merged)
+    assert rows(warehouse) == [-1, 1]
+    warehouse.drop("web", "clicks", merged)
+    warehouse.rollback("web", "clicks", window)
+    assert rows(warehouse) == [-1, 1]
+    with pytest.raises(sfx.CommitConflict, match="both would be current"):
+        warehouse.rollback("web", "clicks", merged)
+
+
+def test_windows_that_expired_after_their_compaction_do_not_come_back(embedded_uri) -> None:
+    warehouse = sfx.connect(embedded_uri)
+    add(warehouse, 1)
+    warehouse.compact("web", "clicks")
+    now = timedelta(0)
+    warehouse.retain("web", "clicks", keep_last=1, older_than=now, grace=now, dry_run=False)
+    commit = undo(warehouse, [DAYS[0], "13", "compacted"])
+    with pytest.raises(sfx.BatchNotFound, match="was retired"):
+        warehouse.rollback_commit("web", "clicks", commit)
+    assert rows(warehouse) == [-1, 1]

@@ -30,9 +30,9 @@ from airflow_sfx.plugin.web.security import READ_ACCESS, cancel_on_disconnect, i
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.streams.applying.dead_letters import table_of_dead_letters
 from airflow_sfx.warehouse.history.stream_commits import StreamCommit, stream_commits
+from airflow_sfx.warehouse.log.compactions import is_of_windows
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.table.table import Table
-from airflow_sfx.warehouse.write.window import WINDOW
 
 MAX_SHARDS = 100
 """Greatest number of positions of a stream in a list."""
@@ -86,7 +86,7 @@ def dead_letters(
     """Count dead letters, and return the newest of each stream."""
     ref = TableRef.parse(table)
     opened = snapshots.open(ref.database, ref.table)
-    if table_of_dead_letters(ref) is None or not _is_of_windows(opened):
+    if table_of_dead_letters(ref) is None or not is_of_windows(opened):
         raise InvalidName(
             f"{ref} is not a table of dead letters: name one that the list of streams has",
             table=table,
@@ -132,14 +132,10 @@ def _read(
 def _log_of_fed(ref: TableRef) -> PartitionLog | None:
     """Return the log of a table that streams feed, or None; others' logs are not read."""
     opened = snapshots.open(ref.database, ref.table)
-    if not _is_of_windows(opened):
+    if not is_of_windows(opened):
         return None
     log = PartitionLog(opened)
     return log if log.look().positions else None
-
-
-def _is_of_windows(table: Table) -> bool:
-    return [key.name for key in table.info.keys][-1:] == [WINDOW]
 
 
 def _stream(one: StreamCommit) -> dict[str, Any]:
