@@ -18,7 +18,7 @@ from tests.streams.on_lambda.runtime import FunctionFailed, LambdaFunction, kine
 from tests.streams.servers.processes import Server
 from tests.streams.servers.streams import KinesisStream
 
-RECORDS, KEYS, MOST, KILLS = 3000, 97, 120, 5
+RECORDS, KEYS, MOST, KILLS = 1800, 97, 120, 4
 
 
 class Mapping:
