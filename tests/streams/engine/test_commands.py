@@ -90,7 +90,9 @@ def test_a_stream_is_consumed_inspected_and_replayed(here: Path, kafka: str) -> 
         of = f'{{table="web.clicks",stream="kafka:{stream.name}"}}'
         assert f"sfx_stream_rows_total{of} 200" in figures
         assert f"sfx_stream_behind_seconds{of} " in figures
-        process.send_signal(signal.SIGTERM)
+        for _ in range(2):  # as the command timeout does
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.01)
         assert process.wait(30) == 0
     finally:
         process.kill()

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from airflow_sfx.streams.consumer import Consumer, Progress
     from airflow_sfx.streams.replay import Replayed
 
+_TOGETHER = 1.0
+"""For how long after the first signal others are the same request, in seconds."""
 _EVERY = 10.0
 """How often progress is printed, in seconds."""
 
@@ -185,11 +187,20 @@ def _warehouse(settings: Settings) -> Any:
 
 
 def _stop_on_signals(consumer: Consumer) -> None:
-    """Stop cleanly at the first signal, and at once at the second."""
+    """Stop cleanly at the first signal, and at once at one that comes later.
+
+    The command `timeout` sends a signal to the process and to its group, so that two come together.
+    """
+    asked = 0.0
 
     def stop(number: int, frame: object) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        consumer.stop()
+        nonlocal asked
+        if not asked:
+            asked = time.monotonic()
+            consumer.stop()
+        elif time.monotonic() - asked > _TOGETHER:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
 
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, stop)
