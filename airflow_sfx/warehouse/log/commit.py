@@ -196,8 +196,7 @@ def commit(
             refuse_expired_changes(table, [(one, heads[one.partition].newest) for one in changes])
             # What the metastore lacks of others later, their writers are about to move.
             lacking = lacking or unapplied(table, log, state)
-            applied, others = lacking
-            header = _header(state, changes, author, max(applied, state.applied), consumed)
+            header = _header(state, changes, author, max(lacking[0], state.applied), consumed)
             entries = _entries(table, changes, heads, header)
             beside = beside or _undone_columns(table, changes)
             _prepare(table, entries, beside)
@@ -210,7 +209,7 @@ def commit(
             _record(table, entries, header, changes, kind)
             if not log.create(header, entries):
                 continue
-            shared, others = crossed(pointed, others)
+            shared, others = crossed(pointed, lacking[1])
             if shared:
                 moving.end()
             now = _point(table, log, author, [*pointed, *shared], None if shared else move)
