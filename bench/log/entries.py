@@ -34,7 +34,7 @@ def append(
         at,
         sfx.Producer(),
         "",
-        commit_id(at, version),
+        commit_id(at, version, f"{version:08x}"),
         len(changes),
         applied=version - 1,
         positions=consumed.advance(state.positions) if consumed else state.positions,
