@@ -198,9 +198,9 @@ def expire_orphans(
         The orphan batches that are left, whose writers may still run.
     """
     unfinished(table, now, dry_run=False)
-    delete_claims(table, orphans.claims)
-    delete_empty(table, orphans.empty)
     until = now - max(UNFINISHED_FOR, grace)
+    delete_claims(table, [one for one in orphans.claims if moment_of(one) < until])
+    delete_empty(table, orphans.empty)
     old = [item for item in orphans.batches if moment_of(item[1]) < until]
     if old:
         reason = f"{len(old)} unfinished batches expired"
