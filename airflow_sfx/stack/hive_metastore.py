@@ -60,7 +60,7 @@ def command(stack: Stack) -> list[str]:
         "-XX:TieredStopAtLevel=1",
         f"-Dderby.stream.error.file={settings / 'derby.log'}",
         # Derby detects deadlocks after 1 s instead of 20, and the server retries.
-        "-Dderby.locks.deadlockTimeout=1",
+        "-Dderby.locks.deadlockTimeout=2",
         f"-Dlog4j.configurationFile={settings / 'log4j2.properties'}",
         *opened,
         "-cp",
@@ -194,7 +194,7 @@ def _hive_settings(stack: Stack) -> dict[str, str]:
         # pyspark lacks the jar of the default pool, without which locks fail.
         "datanucleus.connectionPoolingType": "HikariCP",
         # A lock takes two connections: with the default of 10, ten writers wait for each other.
-        "datanucleus.connectionPool.maxPoolSize": "100",
+        "datanucleus.connectionPool.maxPoolSize": "40",
         "hive.metastore.schema.verification": "false",
         "hive.metastore.warehouse.dir": f"s3://{BUCKET}/hive",
         # The root of the view, from which directories would inherit, is read-only: only root could

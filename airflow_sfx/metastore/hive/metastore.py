@@ -409,6 +409,6 @@ class HiveMetastore(HiveReader, Metastore):
 
     def _while_interrupted(self) -> Iterator[None]:
         """Yield for each attempt of a loop that reads, changes, and ends by returning."""
-        for _ in attempts(timeouts().total, first=0.02, longest=1.0):
+        for _ in attempts(timeouts().total, first=0.02, longest=4.0):
             yield
         raise self._clients.unavailable("connections broke repeatedly")
