@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
+from types import TracebackType
 
 from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.partition import Partition
@@ -28,8 +29,13 @@ class Moving:
     def __enter__(self) -> Moving:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.end()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._held.__exit__(kind, error, traceback)
 
     def begin(self, entries: Sequence[LogEntry]) -> Move | None:
         """Prepare to move the pointers of entries; return how, or None if there are none."""
