@@ -131,16 +131,18 @@ def _read(
 
 def _spark() -> tuple[Any, Callable[[Any], Any]]:
     try:
+        from pyspark.errors import PySparkRuntimeError
         from pyspark.sql import SparkSession
         from pyspark.sql.pandas.types import from_arrow_schema
     except ImportError as error:
         raise WarehouseUnavailable(
             "pyspark is not installed: pip install 'airflow-sfx[spark]'"
         ) from error
-    session = SparkSession.getActiveSession()
-    if session is None:
+    try:
+        session = SparkSession.active()  # also one that another thread has made
+    except PySparkRuntimeError as error:
         raise WarehouseUnavailable(
             "there is no Spark session: make one with SparkSession.builder.getOrCreate() before"
             " load_dataframe(as_='spark')"
-        )
+        ) from error
     return session, from_arrow_schema

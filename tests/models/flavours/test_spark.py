@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,15 @@ FRAME = rows()
 @pytest.fixture(scope="module")
 def data(java_home: Path) -> Iterator[Any]:
     """The rows in a session of Spark, which another module may have started."""
+    from pyspark.errors import PySparkRuntimeError
     from pyspark.sql import SparkSession
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAVA_HOME", str(java_home))
         patch.setenv("PYSPARK_PYTHON", sys.executable)
-        other = SparkSession.getActiveSession()
+        other = None
+        with suppress(PySparkRuntimeError):
+            other = SparkSession.active()
         builder = SparkSession.builder.master("local[1]")
         for name, value in {
             "spark.ui.enabled": "false",

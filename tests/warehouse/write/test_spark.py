@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -106,6 +107,13 @@ def test_batches_are_loaded_as_a_spark_frame_however_they_were_stored(warehouse,
         first, as_="spark", columns=["sold"], filters=[("kind", "==", "a")]
     ).collect()
     assert sorted(row["sold"] for row in rows) == [1, 3]
+
+
+def test_the_session_of_another_thread_loads_batches(warehouse, spark) -> None:
+    pin = warehouse.store_dataframe(pd.DataFrame({"n": [1, 2]}), "spark", "threads", [DAY])
+    with ThreadPoolExecutor(1) as pool:
+        found = pool.submit(lambda: warehouse.load_dataframe(pin, as_="spark").count())
+        assert found.result() == 2
 
 
 def test_an_index_without_a_name_is_no_column_of_a_spark_frame(warehouse, spark) -> None:
