@@ -109,7 +109,8 @@ def test_batches_are_loaded_as_a_spark_frame_however_they_were_stored(warehouse,
     assert sorted(row["sold"] for row in rows) == [1, 3]
 
 
-def test_the_session_of_another_thread_loads_batches(warehouse, spark) -> None:
+def test_the_session_of_another_thread_loads_batches(embedded_uri, spark) -> None:
+    warehouse = connect(embedded_uri)
     pin = warehouse.store_dataframe(pd.DataFrame({"n": [1, 2]}), "spark", "threads", [DAY])
     with ThreadPoolExecutor(1) as pool:
         found = pool.submit(lambda: warehouse.load_dataframe(pin, as_="spark").count())
