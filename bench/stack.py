@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -25,6 +24,7 @@ import airflow_sfx as sfx
 from airflow_sfx.metastore.hive.address import Address
 from airflow_sfx.metastore.hive.client import HiveClients
 from airflow_sfx.stack import Stack, down, up
+from bench.beside.asking import asking
 from bench.data import flights, mixed
 from bench.overwrites import OVERWRITES, overwritten
 from bench.scaling import log_length_of, partition_count_of
@@ -278,23 +278,6 @@ def _peer(name: str, stack: Stack, glue: str) -> Iterator[Ask]:
         "GLUE_ENDPOINT": glue,
         "METASTORE": f"thrift://127.0.0.1:{stack.metastore_port}",
     }
-    peer = subprocess.Popen(
-        [PEERS_PYTHON, "-W", "ignore", "bench/peers.py", name],
-        env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-    def ask(what: str, table: str, **more: Any) -> Any:
-        assert peer.stdin is not None
-        assert peer.stdout is not None
-        peer.stdin.write(json.dumps({"do": what, "table": table, **more}) + "\n")
-        peer.stdin.flush()
-        line = peer.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{name} ended at {what} {table}")
-        return json.loads(line)
-
-    try:
-        yield ask
-    finally:
-        peer.stdin.close()  # type: ignore[union-attr]
-        peer.wait(30)
+    command = [PEERS_PYTHON, "-W", "ignore", "bench/peers.py", name]
+    with asking(command, name, env=environment) as ask:
+        yield lambda what, table, **more: ask(do=what, table=table, **more)

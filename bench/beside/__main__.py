@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.beside.asking import asking
 from bench.data import flights
 from bench.stack import running
 from bench.timing import in_turns, summary
@@ -79,27 +79,10 @@ def _measured(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, 
 
 @contextmanager
 def _side(root: Path, uri: str) -> Iterator[Ask]:
-    side = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("side.py"), uri],
-        env={**os.environ, "PYTHONPATH": str(root)}, cwd=root, stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-    def ask(what: str, **more: Any) -> Any:
-        assert side.stdin is not None
-        assert side.stdout is not None
-        side.stdin.write(json.dumps({"do": what, **more}) + "\n")
-        side.stdin.flush()
-        line = side.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{root} ended at {what} {more}")
-        return json.loads(line)
-
-    try:
-        yield ask
-    finally:
-        side.stdin.close()  # type: ignore[union-attr]
-        side.wait(60)
+    command = [sys.executable, Path(__file__).with_name("side.py"), uri]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    with asking(command, str(root), patience=60, env=environment, cwd=root) as ask:
+        yield lambda what, **more: ask(do=what, **more)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,10 @@ Quix Streams and Spark write plain Parquet files, which they do not sync to the 
 
 from __future__ import annotations
 
-import json
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -22,6 +20,7 @@ import psutil
 import airflow_sfx as sfx
 from airflow_sfx.streams.consumer import Pace
 from airflow_sfx.streams.engine import Engine, Rules
+from bench.beside.asking import asking
 from bench.stack import PEERS_PYTHON
 from bench.streams import spark
 from bench.streams.consumer import TABLE, late, read_all, records
@@ -40,7 +39,8 @@ def beside(folder: Path, runs: int) -> Iterator[dict[str, object]]:
     """Yield records a second of a full stream, and the cost of windows of 500 records."""
     with ExitStack() as opened:
         servers = opened.enter_context(processes.tansu(folder))
-        quix = opened.enter_context(_quix())
+        command = [PEERS_PYTHON, "-W", "ignore", "bench/streams/quix.py"]
+        quix = opened.enter_context(asking(command, "Quix Streams"))
         session = opened.enter_context(spark.session(folder))
         full = _Source(folder / "full", servers, quix, session, _ALL, _SHARDS, _BATCH)
         yield _throughput(full, runs)
@@ -167,27 +167,3 @@ def _median_of(store: Callable[[], object]) -> float:
         store()
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds)
-
-
-@contextmanager
-def _quix() -> Iterator[Callable[..., dict[str, Any]]]:
-    process = subprocess.Popen(
-        [PEERS_PYTHON, "-W", "ignore", "bench/streams/quix.py"],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-
-    def ask(**what: object) -> dict[str, Any]:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(what) + "\n")
-        process.stdin.flush()
-        line = process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"Quix Streams ended at {what}")
-        return json.loads(line)
-
-    try:
-        yield ask
-    finally:
-        process.stdin.close()  # type: ignore[union-attr]
-        process.wait(30)
