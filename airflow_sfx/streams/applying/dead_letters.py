@@ -130,21 +130,13 @@ class DeadLetters:
         """
         lost: PositionConflict | None = None
         for _ in attempts(_PATIENCE, first=0.05, longest=1.0):
-            if lost is not None:
-                self.forget()
             known = self.among([one.record for one in failures])
+            new = [one for one in failures if (one.record.shard, one.record.sequence) not in known]
             try:
-                self.write(
-                    [
-                        one
-                        for one in failures
-                        if (one.record.shard, one.record.sequence) not in known
-                    ]
-                )
+                return self.write(new)
             except PositionConflict as error:
                 lost = error
-            else:
-                return
+                self.forget()
         assert lost is not None
         raise lost
 

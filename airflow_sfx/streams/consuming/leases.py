@@ -139,16 +139,13 @@ def start_of(store: ObjectStore, directory: str, wanted: Start, *, begun: bool) 
         begun: Whether the table has positions in the stream.
     """
     latest, wanted = wanted == "latest", _now() if wanted == "latest" else wanted
-    directory = f"{directory}/starts"
-    names = store.names_after(directory, "")
-    known = _read(store, f"{directory}/{names[-1]}") if names else None
+    number, known = _last(store, directory)
     if known is not None and (begun or (latest and known.latest)):
         return _place(known)
-    number = int(names[-1]) + 1 if names else 1
     text = wanted if isinstance(wanted, str) else wanted.isoformat()
     record = {"start": text, "latest": latest, "by": uuid.uuid4().hex}
-    while not store.put_if_absent(f"{directory}/{number:010d}", encode(record).encode()):
-        number += 1
+    while not store.put_if_absent(_path(directory, number := number + 1), encode(record).encode()):
+        pass
     return wanted
 
 
@@ -159,14 +156,23 @@ def known_start(store: ObjectStore, directory: str) -> Start:
         store: The warehouse's objects.
         directory: As `directory_of` returns it.
     """
-    directory = f"{directory}/starts"
-    names = store.names_after(directory, "")
-    return _place(_read(store, f"{directory}/{names[-1]}")) if names else "trim_horizon"
+    _, known = _last(store, directory)
+    return _place(known) if known is not None else "trim_horizon"
 
 
-def _read(store: ObjectStore, path: str) -> _Start:
+def _last(store: ObjectStore, directory: str) -> tuple[int, _Start | None]:
+    """Return the last decision and its number, or 0 and None."""
+    names = store.names_after(f"{directory}/starts", "")
+    if not names:
+        return 0, None
+    number = int(names[-1])
+    path = _path(directory, number)
     with decoding(path):
-        return decode(store.get(path) or b"", _Start, path)
+        return number, decode(store.get(path) or b"", _Start, path)
+
+
+def _path(directory: str, number: int) -> str:
+    return f"{directory}/starts/{number:010d}"
 
 
 def _place(known: _Start) -> Start:

@@ -33,6 +33,12 @@ def compacted_name(table: Table, name: str) -> str:
     return table.layout.name(Partition((*values, COMPACTED)))
 
 
+def ways_to_undo(table: Table, compaction: LogEntry) -> tuple[str, str]:
+    """Return how a compaction is undone, for errors: the call, and the command."""
+    commit = compaction.commit
+    return f"rollback_commit(…, {commit!r})", f"`sfx rollback --commit {table.ref} {commit}`"
+
+
 def refuse_half_compactions(
     table: Table,
     log: PartitionLog,
@@ -126,13 +132,14 @@ def _half(
 ) -> CommitConflict:
     some = double or lost
     more = f" and of {counted(len(some) - 1, 'other window')}" if len(some) > 1 else ""
-    commit = next(one.commit for one in chain if one.operation is Operation.COMPACT)
+    call, command = ways_to_undo(
+        table, next(one for one in chain if one.operation is Operation.COMPACT)
+    )
     return CommitConflict(
         f"{table.describe(name)} has the rows of {some[0]}{more} since they were compacted, and"
         f" {'both' if double else 'neither'} would be current, so that nothing was changed",
-        remedy=f"roll back the last compaction first, by rollback_commit(…, {commit!r})",
-        cli_remedy="roll back the last compaction first, by"
-        f" `sfx rollback --commit {table.ref} {commit}`",
+        remedy=f"roll back the last compaction first, by {call}",
+        cli_remedy=f"roll back the last compaction first, by {command}",
         table=str(table.ref),
         partition=name,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, ExitStack
-from types import TracebackType
 
 from airflow_sfx.core.log_entry import LogEntry
 from airflow_sfx.core.partition import Partition
@@ -12,7 +11,7 @@ from airflow_sfx.metastore.base import Move
 from airflow_sfx.warehouse.table.table import Table
 
 
-class Moving:
+class Moving(ExitStack):
     """The preparation of a commit's moves, which its attempts have in common.
 
     A writer that loses races to writers of other partitions asks the metastore for its lock once.
@@ -22,27 +21,16 @@ class Moving:
     """
 
     def __init__(self, table: Table) -> None:
+        super().__init__()
         self._table = table
-        self._held = ExitStack()
         self._begun: tuple[list[Partition], Move | None] | None = None
-
-    def __enter__(self) -> Moving:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._held.__exit__(kind, error, traceback)
 
     def begin(self, entries: Sequence[LogEntry]) -> Move | None:
         """Prepare to move the pointers of entries; return how, or None if there are none."""
         partitions = [self._table.layout.partition(entry.partition) for entry in entries]
         if self._begun is None or self._begun[0] != partitions:
             self.end()
-            move = self._held.enter_context(self._prepared(partitions)) if partitions else None
+            move = self.enter_context(self._prepared(partitions)) if partitions else None
             self._begun = partitions, move
         return self._begun[1]
 
@@ -53,4 +41,4 @@ class Moving:
     def end(self) -> None:
         """Let other writers move these pointers."""
         self._begun = None
-        self._held.close()
+        self.close()

@@ -13,7 +13,7 @@ from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.storage.concurrency import map_concurrently
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, Expected, commit, refuse_unexpected
-from airflow_sfx.warehouse.log.compactions import refuse_half_compactions
+from airflow_sfx.warehouse.log.compactions import refuse_half_compactions, ways_to_undo
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.resolve import heads_to_read
 from airflow_sfx.warehouse.table.table import Table
@@ -209,16 +209,15 @@ def _target(
         return None if head.batch_id in same else _find(table, log, name, head, to, same)
     before = _dropped(log, name, head) or origin_of(log, name, head.entry)
     if before is None or not before.previous_origin:
-        compacted = before is not None and before.operation is Operation.COMPACT
+        remedy, cli_remedy = "there is nothing to roll back to", ""
+        if before is not None and before.operation is Operation.COMPACT:
+            call, command = ways_to_undo(table, before)
+            remedy = f"roll back its compaction, by {call}"
+            cli_remedy = f"roll back its compaction: {command}"
         raise BatchNotFound(
             f"{table.describe(name)} has no batch before {head.batch_id}, its first",
-            remedy=f"roll back its compaction, by rollback_commit(…, {before.commit!r})"
-            if before and compacted
-            else "there is nothing to roll back to",
-            cli_remedy=f"roll back its compaction: `sfx rollback --commit {table.ref}"
-            f" {before.commit}`"
-            if before and compacted
-            else "",
+            remedy=remedy,
+            cli_remedy=cli_remedy,
             table=str(table.ref),
             partition=name,
             batch_id=head.batch_id,

@@ -21,7 +21,7 @@ from airflow_sfx.warehouse.batch.batch_writer import BatchWriter
 from airflow_sfx.warehouse.batch.target import Target
 from airflow_sfx.warehouse.external.reconcile import heads_to_change
 from airflow_sfx.warehouse.log.commit import Author, commit, publish_change, refuse_unexpected
-from airflow_sfx.warehouse.log.compactions import WINDOW
+from airflow_sfx.warehouse.log.compactions import WINDOW, ways_to_undo
 from airflow_sfx.warehouse.log.partition_log import Head, PartitionLog
 from airflow_sfx.warehouse.log.table_columns import GivenColumns
 from airflow_sfx.warehouse.table.table import Table
@@ -98,12 +98,11 @@ def windows_since(table: Table, stream: str, since: datetime) -> list[EarlierWin
 def _refuse_compacted(table: Table, heads: Mapping[str, Head]) -> None:
     for name, head in heads.items():
         if head.entry is not None and head.entry.operation is Operation.COMPACT:
+            call, command = ways_to_undo(table, head.entry)
             raise CommitConflict(
                 f"{table.describe(name)} was compacted with others, and nothing was replayed",
-                remedy=f"roll back the compaction, by rollback_commit(…, {head.entry.commit!r}),"
-                " replay, and compact again",
-                cli_remedy="roll back the compaction, by `sfx rollback --commit"
-                f" {table.ref} {head.entry.commit}`, replay, and compact again",
+                remedy=f"roll back the compaction, by {call}, replay, and compact again",
+                cli_remedy=f"roll back the compaction, by {command}, replay, and compact again",
                 table=str(table.ref),
                 partition=name,
             )

@@ -158,7 +158,7 @@ def _by_stream(table: Table, log: PartitionLog, rows: int) -> dict[str, int] | N
 
     A window has those of one stream, as its statistics show; only compacted ones are read.
     """
-    streams = sorted(log.look().positions)
+    streams = sorted(log.state.positions)
     if len(streams) == 1:
         return {streams[0]: rows}
     current = {name: mark.batch_id for name, mark in log.marks().items() if mark.batch_id}
