@@ -37,6 +37,16 @@ def typed(flights: pd.DataFrame) -> pd.DataFrame:
     return flights.assign(far=flights["distance"] > 1000, ratio=1 / (flights["distance"] - 7.0))
 
 
+ROW = {
+    "distance": 1400,
+    "carrier": "UA",
+    "at": "2016-10-31T12:00:00+01:00",
+    "day": "2016-10-31",
+    "price": "12.5",
+}
+"""A row of `typed`."""
+
+
 @sfx.portable(inputs={"n": "bigint"}, outputs={"n": "bigint"})
 def slow(rows: pd.DataFrame) -> pd.DataFrame:
     time.sleep(0.05)

@@ -10,16 +10,10 @@ import pandas as pd
 import pytest
 
 import airflow_sfx as sfx
+from tests.serving.functions import ROW
 from tests.serving.server import JSON, Server, serving, until
 
 MODULE = "tests.serving.functions"
-ROW = {
-    "distance": 1400,
-    "carrier": "UA",
-    "at": "2016-10-31T12:00:00+01:00",
-    "day": "2016-10-31",
-    "price": "12.5",
-}
 
 
 @pytest.fixture(scope="module")

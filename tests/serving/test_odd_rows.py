@@ -9,16 +9,8 @@ import msgspec
 import pytest
 
 import airflow_sfx as sfx
-from tests.serving.functions import typed
+from tests.serving.functions import ROW, typed
 from tests.serving.server import JSON, Server, serving
-
-ROW = {
-    "distance": 1400,
-    "carrier": "UA",
-    "at": "2016-10-31T12:00:00+01:00",
-    "day": "2016-10-31",
-    "price": "12.5",
-}
 
 
 @pytest.fixture(scope="module")

@@ -92,13 +92,19 @@ def test_a_replay_begins_at_a_time_and_brings_back_what_was_dropped(warehouse: W
     assert numbers == sorted([*range(20, 40), *(-n for n in range(20) if n % 10 != 3)])
 
 
-def test_records_that_are_not_there_any_more_stop_a_replay(warehouse: Warehouse) -> None:
+def expired(warehouse: Warehouse, records: int, gone: int) -> tuple[MemoryStream, str]:
+    """Return a stream whose first records expired after they were applied, and its shard."""
     stream = MemoryStream(1)
-    many(stream, 40)
+    many(stream, records)
     apply(warehouse, stream, wrong)
-    before = rows(warehouse)
     (shard,) = stream.records
-    del stream.records[shard][:5]
+    del stream.records[shard][:gone]
+    return stream, shard
+
+
+def test_records_that_are_not_there_any_more_stop_a_replay(warehouse: Warehouse) -> None:
+    stream, shard = expired(warehouse, records=40, gone=5)
+    before = rows(warehouse)
     with pytest.raises(InconsistentBatch, match="15 records of version 1, which added 18 rows"):
         replay(warehouse, stream, right, TABLE, RULES, BEFORE)
     stream.closed.add(shard)
@@ -168,12 +174,8 @@ def none_of_ten(frame: pd.DataFrame) -> pd.DataFrame:
 
 def test_dead_letters_do_not_stand_in_for_records_that_expired(warehouse: Warehouse) -> None:
     """Nothing else shows that the first records of a shard are gone."""
-    stream = MemoryStream(1)
-    many(stream, 20)
-    apply(warehouse, stream, wrong)
+    stream, _ = expired(warehouse, records=20, gone=2)
     before = rows(warehouse)
-    (shard,) = stream.records
-    del stream.records[shard][:2]
     with pytest.raises(InconsistentBatch, match="18 records .* 18 rows and 2 dead letters"):
         replay(warehouse, stream, right, TABLE, RULES, BEFORE)
     assert rows(warehouse) == before
