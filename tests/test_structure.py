@@ -94,3 +94,20 @@ def test_the_first_line_of_a_docstring_is_a_sentence() -> None:
 def test_the_first_line_of_a_function_fits() -> None:
     lines = [found for module in MODULES for found in documented(module)]
     assert [(name, line) for name, line in lines if len(line) >= 100] == []
+
+
+def test_no_nested_function_calls_itself() -> None:
+    """Such a function is freed by a garbage collection alone, and the data that it holds too."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    found = [
+        f"{name_of(module)}:{outer.name}.{inner.name}"
+        for module in MODULES
+        for outer in ast.walk(ast.parse(module.read_text()))
+        if isinstance(outer, functions)
+        for statement in outer.body
+        for inner in ast.walk(statement)
+        if isinstance(inner, functions)
+        for node in ast.walk(inner)
+        if isinstance(node, ast.Name) and node.id == inner.name
+    ]
+    assert found == []

@@ -70,22 +70,16 @@ class LocalStore(ObjectStore):
 
     def put(self, path: str, data: bytes | memoryview, *, synced: bool = True) -> str:
         """Write a file that no other caller writes, and return no ETag."""
+        lasts = synced or not sync_file_system
 
-        def write() -> bool:
-            target, lasts = self._path(path), synced or not sync_file_system
-            parent = os.path.dirname(target)
-            made = _make_directory(parent)
+        def write(target: str) -> bool:
             try:
                 _write(target, data, synced=lasts)
             except FileExistsError:
                 return False
-            except FileNotFoundError:  # retention has just removed the empty directory
-                return write()
-            if lasts:
-                self._sync_directory(parent, up=made)
             return True
 
-        if not self._call("write", path, write):
+        if not self._create("write", path, write, synced=lasts):
             raise InvalidName(
                 f"{self.uri}/{path} exists already: a file of a batch is written once"
             )
@@ -94,21 +88,12 @@ class LocalStore(ObjectStore):
     def put_if_absent(self, path: str, data: bytes) -> bool:
         """Write a file unless one exists; see `ObjectStore.put_if_absent`."""
 
-        def write() -> bool:
-            target = self._path(path)
-            parent = os.path.dirname(target)
-            made = _make_directory(parent)
+        def write(target: str) -> bool:
             with _unfinished(target) as unfinished:
-                try:
-                    _write(unfinished, data, synced=True)
-                except FileNotFoundError:  # retention has just removed the empty directory
-                    return write()
-                if not _link(unfinished, target):
-                    return self.get(path) == data
-            self._sync_directory(parent, up=made)
-            return True
+                _write(unfinished, data, synced=True)
+                return _link(unfinished, target)
 
-        return self._call("create", path, write)
+        return self._create("create", path, write) or self.get(path) == data
 
     def put_all_if_absent(self, objects: Sequence[tuple[str, bytes]]) -> list[bool]:
         """Write files that do not exist: sync all contents at once, and then all names.
@@ -146,21 +131,15 @@ class LocalStore(ObjectStore):
 
     def claim(self, directory: str, token: str) -> bool:
         """Claim a directory by creating it: only one caller can."""
-        target = self._path(directory)
 
-        def make() -> bool:
-            parent = os.path.dirname(target)
-            made = _make_directory(parent)
+        def make(target: str) -> bool:
             try:
                 os.mkdir(target)
             except FileExistsError:
                 return False
-            except FileNotFoundError:  # retention has just removed the empty directory above
-                return make()
-            self._sync_directory(parent, up=made)
             return True
 
-        return self._call("create", directory, make)
+        return self._create("create", directory, make)
 
     def get(self, path: str) -> bytes | None:
         """Read a whole file; None if it does not exist."""
@@ -206,20 +185,11 @@ class LocalStore(ObjectStore):
     def copy(self, source: str, target: str) -> str:
         """Create a hard link to a file, which never changes."""
 
-        def link() -> None:
-            there = self._path(target)
-            parent = os.path.dirname(there)
-            made = _make_directory(parent)
-            try:
-                os.link(self._path(source), there)
-            except FileNotFoundError:
-                if os.path.isdir(parent):
-                    raise
-                link()  # retention has just removed the empty directory
-            else:
-                self._sync_directory(parent, up=made)
+        def link(there: str) -> bool:
+            os.link(self._path(source), there)
+            return True
 
-        self._call("copy", source, link)
+        self._call("copy", source, partial(self._create_in, self._path(target), link))
         return ""
 
     def delete(self, paths: Sequence[str]) -> None:
@@ -346,6 +316,27 @@ class LocalStore(ObjectStore):
         if ".." in path.split("/") or "\0" in path:
             raise InvalidName(f"the path {path!r} leaves the warehouse: it has a '..' step")
         return f"{self._root}/{path}"
+
+    def _create(
+        self, verb: str, path: str, create: Callable[[str], bool], *, synced: bool = True
+    ) -> bool:
+        """Make a file's directory and create the file; return whether ``create`` created it."""
+        return self._call(verb, path, partial(self._create_in, self._path(path), create, synced))
+
+    def _create_in(self, target: str, create: Callable[[str], bool], synced: bool = True) -> bool:
+        parent, tries = os.path.dirname(target), 1
+        while True:
+            made = _make_directory(parent)
+            try:
+                created = create(target)
+                break
+            except FileNotFoundError:  # retention has just removed the empty directory
+                if tries == _TRIES:
+                    raise
+                tries += 1
+        if created and synced:
+            self._sync_directory(parent, up=made)
+        return created
 
     def _sync_directory(self, directory: str, *, up: bool) -> None:
         """Sync a directory's entries, and with ``up`` those of its parents."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import random
@@ -10,8 +11,11 @@ import subprocess
 import sys
 import threading
 import uuid
+import weakref
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
 
 from airflow_sfx.core.errors import InvalidName, WarehouseUnavailable
@@ -35,6 +39,25 @@ def test_what_is_put_is_got(store: ObjectStore) -> None:
     info = store.head("t/p/1/part")
     assert info is not None
     assert info.size == 100_000
+
+
+def test_what_was_written_is_freed_without_a_garbage_collection(tmp_path) -> None:
+    store = LocalStore(str(tmp_path))
+
+    def written(put: Callable[[memoryview], object]) -> weakref.ref[object]:
+        content = np.zeros(100_000, np.uint8)
+        put(content.data)
+        return weakref.ref(content)
+
+    store.claim("t/p/1", "me")
+    gc.disable()
+    try:
+        whole = written(lambda data: store.put("t/p/1/part", data))
+        once = written(lambda data: store.put_if_absent("t/p/1/entry", data))
+        again = written(lambda data: store.put_if_absent("t/p/1/entry", data))
+        assert (whole(), once(), again()) == (None, None, None)
+    finally:
+        gc.enable()
 
 
 _LISTS = """

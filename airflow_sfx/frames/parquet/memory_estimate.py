@@ -94,32 +94,45 @@ def _thrift(file: bytes) -> Mapping[int, Any]:
 
     end = len(file) - 8  # followed by its length and the magic number
     start = end - int.from_bytes(file[end : end + 4], "little")
-    protocol = TCompactProtocol(TMemoryBuffer(file[start:end]))
-    plain = {
-        TType.BOOL: protocol.readBool,
-        TType.BYTE: protocol.readByte,
-        TType.I16: protocol.readI16,
-        TType.I32: protocol.readI32,
-        TType.I64: protocol.readI64,
-        TType.DOUBLE: protocol.readDouble,
-        TType.STRING: protocol.readBinary,
-    }
+    return _Footer(TCompactProtocol(TMemoryBuffer(file[start:end])), TType).structure()
 
-    def value(kind: int) -> Any:
-        if kind == TType.LIST:
-            of, size = protocol.readListBegin()
-            found = [value(of) for _ in range(size)]
-            protocol.readListEnd()
-            return found
-        return structure() if kind == TType.STRUCT else plain[kind]()
 
-    def structure() -> dict[int, Any]:
+class _Footer:
+    """Reads nested structures by field number.
+
+    Args:
+        protocol: The protocol that the structures are in.
+        kinds: Its numbers of types.
+    """
+
+    def __init__(self, protocol: Any, kinds: Any) -> None:
+        self._protocol, self._kinds = protocol, kinds
+        self._plain = {
+            kinds.BOOL: protocol.readBool,
+            kinds.BYTE: protocol.readByte,
+            kinds.I16: protocol.readI16,
+            kinds.I32: protocol.readI32,
+            kinds.I64: protocol.readI64,
+            kinds.DOUBLE: protocol.readDouble,
+            kinds.STRING: protocol.readBinary,
+        }
+
+    def structure(self) -> dict[int, Any]:
         found: dict[int, Any] = {}
+        protocol = self._protocol
         protocol.readStructBegin()
-        while (field := protocol.readFieldBegin())[1] != TType.STOP:
-            found[field[2]] = value(field[1])
+        while (field := protocol.readFieldBegin())[1] != self._kinds.STOP:
+            found[field[2]] = self._value(field[1])
             protocol.readFieldEnd()
         protocol.readStructEnd()
         return found
 
-    return structure()
+    def _value(self, kind: int) -> Any:
+        if kind == self._kinds.STRUCT:
+            return self.structure()
+        if kind != self._kinds.LIST:
+            return self._plain[kind]()
+        of, size = self._protocol.readListBegin()
+        found = [self._value(of) for _ in range(size)]
+        self._protocol.readListEnd()
+        return found

@@ -244,14 +244,18 @@ def _plain(schema: pa.Schema) -> pa.Schema:
 
     from airflow_sfx.frames.column_names import without_open_prefix
 
-    def plain(kind: Any) -> Any:
-        if isinstance(kind, pa.BaseExtensionType):
-            return plain(kind.storage_type)
-        return plain(kind.value_type) if isinstance(kind, pa.DictionaryType) else kind
-
     # The other columns are open.
     known = [field for field in schema if without_open_prefix(field.name) == field.name]
-    return pa.schema([field.with_type(plain(field.type)).remove_metadata() for field in known])
+    return pa.schema([field.with_type(_stored(field.type)).remove_metadata() for field in known])
+
+
+def _stored(kind: Any) -> Any:
+    """Return the type of values that are stored for an extension type or a category."""
+    import pyarrow as pa
+
+    if isinstance(kind, pa.BaseExtensionType):
+        return _stored(kind.storage_type)
+    return _stored(kind.value_type) if isinstance(kind, pa.DictionaryType) else kind
 
 
 def common_schema(files: Mapping[str, Inspected]) -> pa.Schema:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import uuid
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
+import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
@@ -318,3 +320,17 @@ def test_a_run_notes_its_commits_of_tables_with_the_longest_names(tmp_path) -> N
     warehouse.store_dataframe(pd.DataFrame({"n": [1]}), *names, producer=night)
     (report,) = warehouse.audit_run(dag_id="nightly", run_id="r1")
     assert report.table == ".".join(names)
+
+
+def test_files_are_freed_once_they_are_written_without_a_garbage_collection(warehouse) -> None:
+    frame = pa.table({"x": np.random.default_rng(0).random(2_000_000)})
+    warehouse.store_dataframe(frame.slice(0, 10), "sales", "items", [DAY])
+    gc.collect()
+    gc.disable()
+    try:
+        before = pa.total_allocated_bytes()
+        warehouse.store_dataframe(frame, "sales", "items", [DAY])
+        kept = pa.total_allocated_bytes() - before
+    finally:
+        gc.enable()
+    assert kept < 1 << 20, f"{kept:,} bytes of {frame.nbytes:,} are still there"
