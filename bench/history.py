@@ -28,13 +28,15 @@ TABLE = "bench.nightly"
 _CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 PLAN = """
-import json, resource, sys, time
+import json, sys, time
+from pathlib import Path
 from datetime import timedelta
 import airflow_sfx as sfx
 begun = time.perf_counter()
 plan = sfx.connect(sys.argv[1]).retain("bench", "nightly", keep_last=3, older_than=timedelta(0))
 seconds = time.perf_counter() - begun
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+status = Path("/proc/self/status").read_text()
+peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
 report = {"batches to retire": len(plan.retired), "seconds": round(seconds, 2)}
 print(json.dumps(report | {"peak MB": round(peak)}))
 """

@@ -17,14 +17,17 @@ def peak_memory() -> int:
     """Return the most memory of this process, its children and the parents of its job, in bytes.
 
     A job that is not in Python stores through a child process: its own memory is that of a parent,
-    up to the one that the runner started.
+    up to the one that the runner started. Children that have ended count if the largest of them
+    took more than this process, as Linux starts the account of a child with its parent's memory.
     """
+    own = _own()
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * _UNIT
-    return _own() + children + sum(map(_peak_of, _parents()))
+    return own + (children if children > own else 0) + sum(map(_peak_of, _parents()))
 
 
 def _own() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT
+    """Return the most memory of this program; ``ru_maxrss`` has that of who started it, too."""
+    return _peak_of(os.getpid()) or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _UNIT
 
 
 def _parents() -> list[int]:

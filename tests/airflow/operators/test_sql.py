@@ -121,8 +121,9 @@ def test_a_statement_without_rows_is_refused(airflow, warehouse, connected):
 
 
 MEASURE = """
-import resource, sys
+import sys
 from contextlib import closing
+from pathlib import Path
 import psycopg2
 import airflow_sfx as sfx
 from airflow_sfx.operators.sql import SqlToBatchOperator, _cursor
@@ -135,7 +136,8 @@ with closing(psycopg2.connect(uri)) as connection, closing(_cursor(connection, 5
     )
     batches = operator._batches(cursor, connection)
     sfx.connect(warehouse).store_dataframe(batches, "big", "rows", ["p"])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+status = Path("/proc/self/status").read_text()
+print(int(status.partition("VmHWM:")[2].split()[0]) // 1024)
 """
 
 
