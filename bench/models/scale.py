@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 import airflow_sfx as sfx
-from airflow_sfx.core.log_entry import Change, LogEntry, Operation, next_entry
+from airflow_sfx.core.log_entry import Change, LogEntry, Operation
 from airflow_sfx.core.paths import CONTENT
 from airflow_sfx.core.pin import BatchPin
 from airflow_sfx.core.producer import Producer
@@ -36,12 +36,12 @@ from airflow_sfx.warehouse.pins.lineage import record_downstream
 from airflow_sfx.warehouse.table.log_only import LogOnlyMetastore
 from airflow_sfx.warehouse.table.table import Table
 from airflow_sfx.warehouse.warehouse import Warehouse
+from bench.log.entries import append
 
 _COUNT = 10_000
 _PINS = 10
 _DAYS = [f"201611{day + 1:02d}" for day in range(_PINS)]
 _MEMORY = "/dev/shm"
-_FIRST = datetime(2016, 11, 1, tzinfo=UTC)
 _PRODUCER = Producer(dag_id="nightly", run_id="scheduled__2016-11-01", task_id="train", host="w1")
 
 
@@ -166,7 +166,8 @@ def _versions(root: Path) -> None:
     entries = read_artifact(registry.fetch(pin), str(pin))
     record = record_from(entries[FIRST], str(pin))
     table = _table(root, "delays")
-    entry = PartitionLog(table).head(LATEST).entry
+    log = PartitionLog(table)
+    entry = log.head(LATEST).entry
     start = datetime.strptime(pin.version, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     for number in range(2, _COUNT + 1):
         version = f"{start + timedelta(seconds=number):%Y%m%d%H%M%S}"
@@ -174,7 +175,7 @@ def _versions(root: Path) -> None:
         changed = replace(record, version=version, metrics=metrics)
         path = f"{table.layout.batch_dir(LATEST, version)}/delays-{version}.zip"
         table.store.put_if_absent(path, write_artifact({**entries, FIRST: changed.to_bytes()}))
-        entry = _append(table, version, entry)
+        entry = _append(log, version, entry)
 
 
 def _models(root: Path) -> str:
@@ -187,7 +188,7 @@ def _models(root: Path) -> str:
         table = _table(root, f"delays_{number}")
         record_downstream(table.store, pins, table.pin({LATEST: version}), _PRODUCER)
         table.store.put_if_absent(f"{table.layout.root}/{CONTENT}/{number:064x}.json", b"{}")
-        _append(table, version, None)
+        _append(PartitionLog(table), version, None)
     return pins[0].batch_id
 
 
@@ -197,16 +198,7 @@ def _table(root: Path, name: str) -> Table:
     return Table.find(ref, store, LogOnlyMetastore(store))
 
 
-def _append(table: Table, version: str, head: LogEntry | None) -> LogEntry:
-    entry = next_entry(
-        head,
-        Change(LATEST, Operation.PUBLISH, version, bytes=20_000),
-        version=head.version + 1 if head else 1,
-        commit=f"2016-11-01/000000.000000-{version}",
-        group=False,
-        at=_FIRST,
-        producer=_PRODUCER,
-        reason="nightly",
-    )
-    assert PartitionLog(table).append(entry)
+def _append(log: PartitionLog, version: str, head: LogEntry | None) -> LogEntry:
+    change = Change(LATEST, Operation.PUBLISH, version, bytes=20_000)
+    (entry,) = append(log, [change], {LATEST: head} if head else {})
     return entry
