@@ -468,3 +468,13 @@ def test_a_table_that_two_make_at_once_is_made_once_though_one_of_them_fails_ins
     monkeypatch.setattr(one.metastore, "_call_once", failing)
     assert one.metastore.create_table(ours) == ours
     assert failed == [ours]
+
+
+def test_a_long_message_of_a_metastore_is_shown_in_part() -> None:
+    clients = HiveClients(Address.parse("127.0.0.1:1", {}))
+    with (
+        pytest.raises(sfx.WarehouseUnavailable, match="SELECT A FROM B .*…. Check that") as found,
+        server_errors(clients),
+    ):
+        raise ttypes.MetaException("SELECT A FROM B " + "OR (PART_NAME = ?) " * 1000)
+    assert len(str(found.value)) < 1000

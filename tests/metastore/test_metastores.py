@@ -189,6 +189,16 @@ def test_two_thousand_partitions_are_read_in_bulk(metastore: Metastore, monkeypa
     )
 
 
+def test_more_partitions_of_two_keys_than_one_call_takes_end_together(metastore: Metastore) -> None:
+    keys = (PartitionKey("day"), PartitionKey("window"))
+    metastore.create_table(replace(INFO, keys=keys))
+    whole = [Partition(("20161031", f"2016103112{number:04d}")) for number in range(1100)]
+    made = [replace(pointer("x", 1), partition=one) for one in whole]
+    metastore.repoint(REF, made)
+    metastore.repoint(REF, [replace(one, version=2, gone=True) for one in made])
+    assert metastore.get_partitions(REF) == {}
+
+
 def test_a_pointer_never_moves_back(metastore: Metastore) -> None:
     metastore.create_table(INFO)
     metastore.repoint(REF, [pointer("a", 5, "five")])

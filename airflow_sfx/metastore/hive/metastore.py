@@ -41,6 +41,11 @@ from airflow_sfx.metastore.unsupported_partitions import (
 
 T = TypeVar("T")
 
+DROP_CHUNK = 100
+"""The number of partitions that one call drops.
+
+A metastore names them all in one condition, which at some hundreds overflows the stack of Derby.
+"""
 CROSSED_AT_MOST = 5
 """How often to retry when the metastore reports that what was just read does not exist."""
 
@@ -320,7 +325,7 @@ class HiveMetastore(HiveReader, Metastore):
         try:
             if due:
                 self._call_once(requests.alter_partitions(table, due), count=len(due))
-            for names in bounded(gone, CHUNK):
+            for names in bounded(gone, DROP_CHUNK):
                 self._call_once(requests.drop_partitions(table, names), count=len(names))
         except Interrupted:
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ MODIFIED = "has been modified"
 """What a metastore's message says if the table changed since it was read."""
 INCOMPATIBLE = "have types incompatible"
 """What a metastore's message says if it rejects a change of column types."""
+_MESSAGE = 500
+"""Characters of a metastore's message that are shown: it may have a query of all partitions."""
 _EXPECTED = ("expected_parameter_key", "expected_parameter_value")
 _QUIET = {"DO_NOT_UPDATE_STATS": "true"}
 
@@ -48,7 +51,8 @@ def server_errors(clients: HiveClients) -> Iterator[None]:
         if MODIFIED in message:
             raise
         kind = RequestLimit if LIMIT in message else WarehouseUnavailable
-        raise kind(str(clients.unavailable(message.partition("\n")[0]))) from error
+        shown = textwrap.shorten(message.partition("\n")[0], _MESSAGE, placeholder=" …")
+        raise kind(str(clients.unavailable(shown))) from error
 
 
 def add_partitions(table: Any, parts: Sequence[Any]) -> Action:
