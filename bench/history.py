@@ -29,14 +29,13 @@ _CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 PLAN = """
 import json, sys, time
-from pathlib import Path
 from datetime import timedelta
 import airflow_sfx as sfx
+from airflow_sfx.jobs.memory_use import peak_memory
 begun = time.perf_counter()
 plan = sfx.connect(sys.argv[1]).retain("bench", "nightly", keep_last=3, older_than=timedelta(0))
 seconds = time.perf_counter() - begun
-status = Path("/proc/self/status").read_text()
-peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+peak = peak_memory() / (1 << 20)
 report = {"batches to retire": len(plan.retired), "seconds": round(seconds, 2)}
 print(json.dumps(report | {"peak MB": round(peak)}))
 """

@@ -120,7 +120,8 @@ class LocalStore(ObjectStore):
 
     def _prepare_each(self, made: Sequence[tuple[str, bytes, str]]) -> None:
         for path, data, unfinished in made:
-            self._call("create", path, partial(_prepare, unfinished, data))
+            prepare = partial(_prepare, data=data)
+            self._call("create", path, partial(self._create_in, unfinished, prepare, synced=False))
 
     def _link_each(self, made: Sequence[tuple[str, bytes, str]]) -> list[bool]:
         return [
@@ -405,12 +406,9 @@ def _write(path: str, data: bytes | memoryview, *, synced: bool) -> None:
         os.close(handle)
 
 
-def _prepare(unfinished: str, data: bytes) -> None:
-    _make_directory(os.path.dirname(unfinished))
-    try:
-        _write(unfinished, data, synced=False)
-    except FileNotFoundError:  # retention has just removed the empty directory
-        _prepare(unfinished, data)
+def _prepare(unfinished: str, data: bytes) -> bool:
+    _write(unfinished, data, synced=False)
+    return True
 
 
 def _link(unfinished: str, path: str) -> bool:

@@ -1,4 +1,4 @@
-"""The memory that a job has used is its own, whoever started it and whatever it starts."""
+"""The memory of a job is measured without that of the process that started it."""
 
 from __future__ import annotations
 

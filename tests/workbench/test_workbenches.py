@@ -155,7 +155,7 @@ def test_a_home_that_hangs_does_not_hold_the_start(benches, warehouse, homes: Pa
         one = some.start(owner="alice", warehouse=warehouse.uri)
         seconds = time.monotonic() - before
         assert one.reason == f"the home {homes}/alice did not answer within 4 s"
-        assert (one.home, seconds < 8) == ("", True), f"it was asked twice: {seconds} s"
+        assert (one.home, seconds < 5.5) == ("", True), seconds
         assert some.wait(one.id).state == "running"
         write = "(pathlib.Path.home() / 'lost').write_text('x')"
         assert ask(some.address(one.id, "alice"), write) == 1

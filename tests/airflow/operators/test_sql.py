@@ -123,9 +123,9 @@ def test_a_statement_without_rows_is_refused(airflow, warehouse, connected):
 MEASURE = """
 import sys
 from contextlib import closing
-from pathlib import Path
 import psycopg2
 import airflow_sfx as sfx
+from airflow_sfx.jobs.memory_use import peak_memory
 from airflow_sfx.operators.sql import SqlToBatchOperator, _cursor
 
 uri, warehouse, rows = sys.argv[1:]
@@ -136,8 +136,7 @@ with closing(psycopg2.connect(uri)) as connection, closing(_cursor(connection, 5
     )
     batches = operator._batches(cursor, connection)
     sfx.connect(warehouse).store_dataframe(batches, "big", "rows", ["p"])
-status = Path("/proc/self/status").read_text()
-print(int(status.partition("VmHWM:")[2].split()[0]) // 1024)
+print(peak_memory() >> 20)
 """
 
 
